@@ -1,0 +1,1 @@
+"""Runs ONNX models fast on the machine at hand: named arrays in, named arrays out."""

@@ -1,0 +1,134 @@
+"""``python -m realtime``: the command line, nothing else."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+from engine.session import EngineError
+from realtime.detect import Detector
+from realtime.live import NewestFrame
+from realtime.pipeline import FacePipeline, Recogniser
+from realtime.run import Outputs, Run
+from realtime.sinks import SinkError
+from realtime.source import SourceError, open_source
+from realtime.window import Window, display_problem
+
+
+class UsageError(Exception):
+    """The options do not make a run; the message says which to give."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Recognise facial expression and head pose in a camera or video.
+
+    `python -m realtime bench --help` measures the speed instead.
+    """
+
+    camera: int | None = None
+    """Number of a camera, usually 0."""
+    source: str | None = None
+    """A video, a stream (rtsp://, http://), a picture or a folder of pictures."""
+    output: Path | None = None
+    """Annotated video to write: .mp4 (H.264) or .webm (VP9)."""
+    jsonl: Path | None = None
+    """Records to write, one JSON line a frame."""
+    csv: Path | None = None
+    """Records to write, one row a face."""
+    display: bool = True
+    """Show a window."""
+    max_faces: int | None = None
+    """Keep only this many faces, the largest."""
+    min_face: int = 40
+    """Smallest face to look for, in pixels; larger is faster."""
+    mirror: bool = False
+    """Show and record the picture as in a mirror; the numbers stay those of the camera's image."""
+    smoothing: float = 1.0
+    """0 takes every frame by itself, larger is steadier."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """What to compute on."""
+    backend: Literal["auto", "onnxruntime"] = "auto"
+    """What to compute with."""
+    model: str = "ipd_fer"
+    """A model file, or the name of a shipped one."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # A polite `kill` ends a run as Ctrl-C does: with whole files.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if arguments[:1] == ["bench"]:
+            from realtime.bench import bench_command
+
+            return bench_command(arguments[1:])
+        return _recognise(tyro.cli(Options, prog="python -m realtime", args=arguments))
+    except (EngineError, SourceError, SinkError, UsageError) as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+
+
+def _recognise(options: Options) -> int:
+    if (options.camera is None) == (options.source is None):
+        raise UsageError("Say what to look at: --camera 0, or --source FILE_OR_URL_OR_FOLDER.")
+    outputs = Outputs(options.output, options.jsonl, options.csv)
+    with ExitStack() as stack:
+        windowed = _wants_window(options, outputs)
+        spec = options.source if options.camera is None else options.camera
+        source = stack.enter_context(open_source(spec))
+        pipeline = stack.enter_context(_pipeline(options))
+        window = stack.enter_context(Window("Expression and head pose")) if windowed else None
+        run = stack.enter_context(Run(source, pipeline, outputs, window, options.mirror))
+        size = f"{source.width}×{source.height}"
+        print(f"Source   {source.name}, {size}" + (f", {source.fps:.4g} frames/s" if source.fps else ""))
+        frames = stack.enter_context(NewestFrame(source)) if source.live else source
+        try:
+            run.process(frames)
+        finally:
+            print(f"{run.summary.frames} frames\n{run.summary.table()}")
+    return 0
+
+
+def _wants_window(options: Options, outputs: Outputs) -> bool:
+    """Whether to open a window; UsageError where the run would then have no effect at all."""
+    written = outputs.video or outputs.jsonl or outputs.csv
+    problem = display_problem() if options.display else "Without a window nothing is shown."
+    if problem and not written:
+        raise UsageError(f"{problem} Write something: --output VIDEO, --jsonl FILE or --csv FILE.")
+    if problem and options.display:
+        print(f"{problem} Running without a window.")
+    return not problem
+
+
+def _pipeline(options: Options) -> FacePipeline:
+    if options.smoothing < 0:
+        raise UsageError(f"--smoothing {options.smoothing}: give 0 or more.")
+    recogniser = Recogniser(options.model, options.backend, options.device)
+    try:
+        detector = Detector(
+            options.min_face,
+            max_faces=options.max_faces,
+            backend=options.backend,
+            device=options.device,
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    session = recogniser.session
+    print(f"Model    {session.path.name}, sha256 {session.sha256[:12]}")
+    print(f"Engine   {session.description}")
+    return FacePipeline(detector, recogniser, options.smoothing)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,235 @@
+"""Finds faces: the MTCNN cascade in NumPy and OpenCV over three engine sessions.
+
+Paper: Zhang, Zhang, Li, Qiao, "Joint Face Detection and Alignment Using Multitask Cascaded
+Convolutional Networks", 2016. P-Net proposes windows on an image pyramid, R-Net refines them,
+O-Net gives the final boxes and the five landmarks. Boxes and landmarks agree with those of
+facenet-pytorch's MTCNN; a test runs both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+
+from engine.session import open_session
+from realtime.faces import Face
+
+WINDOW = 12
+"""Side of P-Net's window in pixels: the smallest face it sees in a pyramid level."""
+
+STRIDE = 2
+"""Step of P-Net's window in pixels of a pyramid level."""
+
+PYRAMID_FACTOR = 0.709
+"""Each pyramid level has about half the area of the one before."""
+
+R_SIZE = 24
+O_SIZE = 48
+
+MAX_BATCH = 512
+"""Crops in one run of R-Net or O-Net; more are run in parts, which bounds the memory."""
+
+
+class Detector:
+    """MTCNN. Safe to call from one thread at a time; a context manager that frees its sessions.
+
+    min_face: the smallest face to look for, in pixels, at least 12. Time falls with its square.
+    thresholds: least face probability after P-, R- and O-Net.
+    max_faces: keep this many, the largest; None keeps all.
+    backend, device, threads: as in :func:`engine.session.open_session`.
+
+    Raises ValueError for options out of range and EngineError where a network cannot be opened.
+    """
+
+    def __init__(
+        self,
+        min_face: int = 40,
+        thresholds: tuple[float, float, float] = (0.6, 0.7, 0.7),
+        max_faces: int | None = None,
+        backend: str = "auto",
+        device: str = "auto",
+        threads: int | None = None,
+    ):
+        if min_face < WINDOW:
+            raise ValueError(f"A face of {min_face} px is too small to find: use 12 or more.")
+        if not all(0 < threshold < 1 for threshold in thresholds):
+            raise ValueError(f"Thresholds are probabilities between 0 and 1, not {thresholds}.")
+        if max_faces is not None and max_faces < 1:
+            raise ValueError(f"At most {max_faces} faces leaves none: use 1 or more.")
+        self.min_face = min_face
+        self.thresholds = thresholds
+        self.max_faces = max_faces
+        self._sessions = [
+            open_session(f"mtcnn_{net}", backend, device, threads) for net in ("pnet", "rnet", "onet")
+        ]
+        self._pnet, self._rnet, self._onet = self._sessions
+
+    @property
+    def description(self) -> str:
+        """Library, provider, precision and threads really in use."""
+        return self._pnet.description
+
+    def detect(self, image: np.ndarray) -> list[Face]:
+        """The faces in `image` (uint8 H×W×3 RGB), largest first, with box, score and landmarks.
+
+        An image too small to hold a face of `min_face` pixels gives an empty list. ValueError
+        for an array of another dtype or shape.
+        """
+        image = _checked(image)
+        boxes = self.p_stage(image)
+        boxes = self.r_stage(image, boxes)
+        faces = self.o_stage(image, boxes)
+        return faces[: self.max_faces]
+
+    def p_stage(self, image: np.ndarray) -> np.ndarray:
+        """Proposals of P-Net over the whole pyramid: square boxes, float32 (n, 4)."""
+        found = [self._propose(level, scale) for level, scale in _pyramid(image, self.min_face)]
+        if not found:
+            return np.empty((0, 4), np.float32)
+        windows, scores, offsets = (np.concatenate(parts) for parts in zip(*found))
+        kept = _nms(windows, scores, 0.7)
+        return _squared(_shifted(windows[kept], offsets[kept], extra=0))
+
+    def _propose(self, level: np.ndarray, scale: float) -> tuple[np.ndarray, ...]:
+        """Windows (n, 4) in image pixels, scores (n,) and offsets (n, 4) of one level."""
+        outputs = self._pnet.run({"images": level[None]})
+        scores = outputs["scores"][0]
+        rows, columns = np.nonzero(scores >= self.thresholds[0])
+        corners = STRIDE * np.stack([columns, rows], axis=1)
+        windows = np.concatenate([corners + 1, corners + WINDOW], axis=1) / np.float32(scale)
+        windows = np.floor(windows.astype(np.float32))
+        kept = _nms(windows, scores[rows, columns], 0.5)
+        rows, columns = rows[kept], columns[kept]
+        return windows[kept], scores[rows, columns], outputs["offsets"][0][:, rows, columns].T
+
+    def r_stage(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+        """The boxes that R-Net keeps, refined and square, float32 (m, 4)."""
+        boxes, crops = _crops(image, boxes, R_SIZE)
+        outputs = _run_in_parts(self._rnet, crops)
+        if outputs is None:
+            return np.empty((0, 4), np.float32)
+        passed = outputs["scores"] > self.thresholds[1]
+        boxes, scores = boxes[passed], outputs["scores"][passed]
+        kept = _nms(boxes, scores, 0.7)
+        return _squared(_shifted(boxes[kept], outputs["offsets"][passed][kept], extra=1))
+
+    def o_stage(self, image: np.ndarray, boxes: np.ndarray) -> list[Face]:
+        """The faces that O-Net sees in the square `boxes`, largest first."""
+        boxes, crops = _crops(image, boxes, O_SIZE)
+        outputs = _run_in_parts(self._onet, crops)
+        if outputs is None:
+            return []
+        passed = outputs["scores"] > self.thresholds[2]
+        boxes, scores = boxes[passed], outputs["scores"][passed]
+        # The crop's first pixel is the box's corner less one, hence the -1.
+        sides = boxes[:, 2:] - boxes[:, :2] + 1
+        landmarks = outputs["landmarks"][passed] * sides[:, None] + boxes[:, None, :2] - 1
+        boxes = _shifted(boxes, outputs["offsets"][passed], extra=1)
+        kept = _nms_over_smaller(boxes, scores, 0.7)
+        areas = np.prod(boxes[kept, 2:] - boxes[kept, :2], axis=1)
+        largest_first = kept[np.argsort(-areas, kind="stable")]
+        return [Face(boxes[i], float(scores[i]), landmarks[i]) for i in largest_first]
+
+    def close(self) -> None:
+        """Frees the three networks."""
+        for session in self._sessions:
+            session.close()
+
+    def __enter__(self) -> Detector:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+def _checked(image: np.ndarray) -> np.ndarray:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8:
+        kind = getattr(image, "dtype", type(image).__name__)
+        raise ValueError(f"The detector takes uint8 images, not {kind}.")
+    if image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"The detector takes H×W×3 RGB images, not the shape {image.shape}.")
+    return np.ascontiguousarray(image)
+
+
+def _pyramid(image: np.ndarray, min_face: int) -> Iterator[tuple[np.ndarray, float]]:
+    """(level, scale) from the finest level down; in it a face of `min_face` covers one window.
+
+    Averaging every level by area from the full image costs more than P-Net itself. Halving again
+    and again and interpolating the rest, a factor above one half, gives nearly the same pixels.
+    """
+    height, width = image.shape[:2]
+    scale = WINDOW / min_face
+    while min(height, width) * scale >= WINDOW:
+        size = int(width * scale + 1), int(height * scale + 1)
+        while image.shape[1] >= 2 * size[0] and image.shape[0] >= 2 * size[1]:
+            half = image.shape[1] // 2, image.shape[0] // 2
+            image = cv2.resize(image, half, interpolation=cv2.INTER_LINEAR)
+        yield cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), scale
+        scale *= PYRAMID_FACTOR
+
+
+def _crops(image: np.ndarray, boxes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The boxes (m, 4) that reach into the image and what lies in them, uint8 (m, size, size, 3).
+
+    As in the reference, corners count from 1 and the part outside the image is cut off.
+    """
+    height, width = image.shape[:2]
+    corners = boxes.astype(np.int32)
+    starts = np.maximum(corners[:, :2], 1) - 1
+    ends = np.minimum(corners[:, 2:], [width, height])
+    inside = np.flatnonzero((ends > starts).all(axis=1))
+    crops = np.empty((len(inside), size, size, 3), np.uint8)
+    for crop, (x1, y1), (x2, y2) in zip(crops, starts[inside], ends[inside]):
+        cv2.resize(image[y1:y2, x1:x2], (size, size), dst=crop, interpolation=cv2.INTER_AREA)
+    return boxes[inside], crops
+
+
+def _run_in_parts(session, crops: np.ndarray) -> dict[str, np.ndarray] | None:
+    """All crops through R-Net or O-Net; None where there are none."""
+    parts = [
+        session.run({"images": crops[start : start + MAX_BATCH]})
+        for start in range(0, len(crops), MAX_BATCH)
+    ]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _shifted(boxes: np.ndarray, offsets: np.ndarray, extra: int) -> np.ndarray:
+    """Boxes with each corner moved by its offset, in box sizes (plus `extra` pixels)."""
+    sides = boxes[:, 2:] - boxes[:, :2] + extra
+    return boxes + offsets * np.tile(sides, 2)
+
+
+def _squared(boxes: np.ndarray) -> np.ndarray:
+    """Boxes grown to squares about their centres."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    longer = sides.max(axis=1, keepdims=True)
+    starts = boxes[:, :2] + (sides - longer) / 2
+    return np.concatenate([starts, starts + longer], axis=1)
+
+
+def _nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+    """Indices kept by greedy non-maximum suppression on intersection over union, best first."""
+    if len(boxes) < 2:
+        return np.arange(len(boxes))
+    corners_and_sides = boxes.astype(np.float64)
+    corners_and_sides[:, 2:] -= corners_and_sides[:, :2]
+    return np.asarray(cv2.dnn.NMSBoxes(corners_and_sides, scores, 0.0, threshold))
+
+
+def _nms_over_smaller(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+    """The same on intersection over the smaller area: a box inside another is the same face."""
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2] + 1, axis=1)
+    order = np.argsort(-scores, kind="stable")
+    kept = []
+    while order.size:
+        best, order = order[0], order[1:]
+        kept.append(best)
+        starts = np.maximum(boxes[best, :2], boxes[order, :2])
+        ends = np.minimum(boxes[best, 2:], boxes[order, 2:])
+        shared = np.prod(np.maximum(ends - starts + 1, 0), axis=1)
+        order = order[shared <= threshold * np.minimum(areas[best], areas[order])]
+    return np.array(kept, dtype=np.intp)

@@ -1,0 +1,125 @@
+"""A frame in, faces out: detector → tracker → aligner → engine → smoother."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from engine.session import EngineError, Session, open_session
+from realtime.align import FACE_SIZE, align, rotation_of, similarity_transform
+from realtime.detect import Detector
+from realtime.faces import EXPRESSIONS, Face, HeadPose
+from realtime.smooth import Smoother
+from realtime.source import Frame
+from realtime.timing import StageTimer
+from realtime.track import Tracker
+
+
+class Recogniser:
+    """Expression and pose of aligned faces: the shipped model, or any that keeps its contract.
+
+    Contract: input ``faces`` uint8 (n, 112, 112, 3) RGB; outputs ``expression`` float32 (n, k)
+    probabilities and ``pose`` float32 (n, 3) degrees as seen in the aligned face; metadata
+    ``labels``, a JSON list of k names out of realtime.faces.EXPRESSIONS.
+    Raises EngineError where the model cannot be opened or has another shape.
+    """
+
+    def __init__(self, model: str | Path, backend: str = "auto", device: str = "auto"):
+        self.session = open_session(model, backend, device)
+        self._columns = _expression_columns(self.session)
+
+    def recognise(
+        self, crops: np.ndarray, rotations: list[float]
+    ) -> list[tuple[np.ndarray, HeadPose]]:
+        """Expression (float32 (8,)) and pose of each crop, in one engine call.
+
+        crops: uint8 (n, 112, 112, 3), RGB, aligned. rotations: by how many degrees alignment
+        turned each clockwise; the pose is given for the image before that.
+        """
+        outputs = self.session.run({"faces": crops})
+        expression = np.zeros((len(crops), len(EXPRESSIONS)), np.float32)
+        expression[:, self._columns] = outputs["expression"]
+        poses = [
+            HeadPose(*(float(angle) for angle in angles)).turned(-rotation)
+            for angles, rotation in zip(outputs["pose"], rotations, strict=True)
+        ]
+        return list(zip(expression, poses, strict=True))
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def _expression_columns(session: Session) -> list[int]:
+    """Where each output of the model belongs among EXPRESSIONS; EngineError if it cannot be."""
+    shapes = {info.name: info.shape for info in session.inputs + session.outputs}
+    fits = (
+        {"faces", "expression", "pose"} <= shapes.keys()
+        and shapes["faces"][1:] == (FACE_SIZE, FACE_SIZE, 3)
+        and "labels" in session.metadata
+    )
+    if not fits:
+        session.close()
+        raise EngineError(
+            f"{session.path.name} is not a face model: it needs the input faces (n×112×112×3), the "
+            "outputs expression and pose, and labels in its metadata, as `python -m train export` "
+            "writes them."
+        )
+    labels = json.loads(session.metadata["labels"])
+    unknown = [label for label in labels if label not in EXPRESSIONS]
+    if unknown:
+        session.close()
+        raise EngineError(
+            f"{session.path.name} names the expressions {', '.join(unknown)}; known are "
+            f"{', '.join(EXPRESSIONS)}."
+        )
+    return [EXPRESSIONS.index(label) for label in labels]
+
+
+class FacePipeline:
+    """Follows the faces of one video or camera. One thread at a time; a context manager.
+
+    detector, recogniser: owned by the pipeline from here on, closed with it.
+    smoothing: 0 gives every frame by itself, 1 is the default, larger is steadier.
+    timer: collects the time of every stage.
+    """
+
+    def __init__(self, detector: Detector, recogniser: Recogniser, smoothing: float = 1.0):
+        self.detector = detector
+        self.recogniser = recogniser
+        self.tracker = Tracker()
+        self.smoother = Smoother(smoothing)
+        self.timer = StageTimer()
+
+    def process(self, frame: Frame) -> list[Face]:
+        """The faces of the next frame, largest first, with id, expression and pose."""
+        timer, image = self.timer, frame.image
+        with timer("detect"):
+            faces = self.detector.detect(image)
+        with timer("track"):
+            faces = self.tracker.update(faces, frame.time)
+        with timer("align"):
+            transforms = [similarity_transform(face.landmarks) for face in faces]
+            crops = [align(image, transform) for transform in transforms]
+        with timer("recognise"):
+            if faces:
+                rotations = [rotation_of(transform) for transform in transforms]
+                found = self.recogniser.recognise(np.stack(crops), rotations)
+                faces = [
+                    replace(face, expression=expression, pose=pose)
+                    for face, (expression, pose) in zip(faces, found, strict=True)
+                ]
+        with timer("smooth"):
+            return self.smoother.update(faces, frame.time)
+
+    def close(self) -> None:
+        self.detector.close()
+        self.recogniser.close()
+
+    def __enter__(self) -> FacePipeline:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()

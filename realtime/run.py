@@ -1,0 +1,155 @@
+"""One run of the program: frames through the pipeline, onto the screen and into the files."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from realtime.faces import Face
+from realtime.overlay import draw
+from realtime.pipeline import FacePipeline
+from realtime.sinks import CsvSink, JsonlSink, VideoSink
+from realtime.source import Frame, Source
+from realtime.summary import Summary
+from realtime.window import HELP, Window
+
+USUAL_FPS = 25.0
+"""For sources that do not know their frame rate."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Files to write; None for none."""
+
+    video: Path | None = None
+    jsonl: Path | None = None
+    csv: Path | None = None
+
+
+class Run:
+    """Draws, shows and records what the pipeline finds; a context manager that closes its files.
+
+    mirror: show and record the picture as in a mirror. The records keep the numbers of the frame
+    as stored. window: None for none. Raises SinkError where an output cannot be opened.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        pipeline: FacePipeline,
+        outputs: Outputs,
+        window: Window | None = None,
+        mirror: bool = False,
+    ):
+        self.source, self.pipeline, self.window, self.mirror = source, pipeline, window, mirror
+        self.summary = Summary()
+        self.saved: list[Path] = []
+        self._show_pose, self._show_help = True, False
+        self._shown = deque(maxlen=30)
+        self._recording: VideoSink | None = None
+        with ExitStack() as stack:
+            sinks = [(JsonlSink, outputs.jsonl), (CsvSink, outputs.csv)]
+            self._records = [stack.enter_context(sink(path)) for sink, path in sinks if path]
+            self._video = None
+            if outputs.video:
+                self._video = stack.enter_context(self._video_sink(outputs.video))
+            self._stack = stack.pop_all()
+
+    def process(self, frames: Iterable[Frame]) -> None:
+        """All frames, until they end or the user quits."""
+        total = self.source.frames
+        with tqdm(frames, total=total, unit=" frames", disable=None, leave=False) as progress:
+            started = time.monotonic()
+            for frame in progress:
+                faces = self.pipeline.process(frame)
+                self.summary.add(frame, faces)
+                for record in self._records:
+                    record.write(frame, faces)
+                if not (self._video or self._recording or self.window):
+                    continue
+                picture = self._drawn(frame, faces)
+                for video in filter(None, (self._video, self._recording)):
+                    video.write(picture, frame.time)
+                if self.window and self._on_key(self._shown_key(frame, picture, started), picture):
+                    return
+
+    def close(self) -> None:
+        self._stop_recording()
+        self._stack.close()
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    def _drawn(self, frame: Frame, faces: list[Face]) -> np.ndarray:
+        now = time.monotonic()
+        self._shown.append(now)
+        elapsed = now - self._shown[0]
+        fps = (len(self._shown) - 1) / elapsed if elapsed > 0 else None
+        image = frame.image
+        if self.mirror:
+            image = cv2.flip(image, 1)
+            faces = [face.mirrored(image.shape[1]) for face in faces]
+        note = HELP if self._show_help else "recording" if self._recording else None
+        return draw(image, faces, fps=fps, show_pose=self._show_pose, note=note)
+
+    def _shown_key(self, frame: Frame, picture: np.ndarray, started: float) -> str:
+        """Show the picture, a file at its own speed, and return the key pressed meanwhile."""
+        early = 0.0
+        if not self.source.live:
+            early = max(0.0, started + frame.time - time.monotonic())
+        return self.window.show(picture, wait=early)
+
+    def _on_key(self, key: str, picture: np.ndarray) -> bool:
+        """Do what a key asks for; True to quit."""
+        if key == "s":
+            self._save(picture)
+        elif key == "r":
+            self._toggle_recording()
+        elif key == "p":
+            self._show_pose = not self._show_pose
+        elif key == "h":
+            self._show_help = not self._show_help
+        return key == "q"
+
+    def _save(self, picture: np.ndarray) -> None:
+        path = _free_name(".png")
+        cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        self._tell(path)
+
+    def _toggle_recording(self) -> None:
+        if self._recording:
+            self._stop_recording()
+        else:
+            path = _free_name(".mp4")
+            self._recording = self._video_sink(path)
+            self._tell(path)
+
+    def _stop_recording(self) -> None:
+        if self._recording:
+            self._recording.close()
+            self._recording = None
+
+    def _tell(self, path: Path) -> None:
+        self.saved.append(path)
+        tqdm.write(f"Writing {path}")
+
+    def _video_sink(self, path: Path) -> VideoSink:
+        return VideoSink(path, self.source.width, self.source.height, self.source.fps or USUAL_FPS)
+
+
+def _free_name(suffix: str) -> Path:
+    """A name in the current folder, made of date and time, that no file has yet."""
+    stem = time.strftime("faces-%Y%m%d-%H%M%S")
+    names = (Path(f"{stem}{extra}{suffix}") for extra in ["", *(f"-{n}" for n in range(1, 1000))])
+    return next(name for name in names if not name.exists())

@@ -1,0 +1,302 @@
+"""Writers for what the pipeline saw: drawn video, JSONL and CSV. All are context managers.
+
+Whatever ends the program, even kill -9 or a full disk, what was written before stays readable.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import Colorspace
+
+from realtime.faces import EXPRESSIONS, LANDMARKS, Face
+from realtime.source import Frame
+
+_TICKS = 90_000  # time stamps per second, as in broadcasting: all usual frame rates fit
+_SHORTEST = _TICKS // 1000  # WebM keeps milliseconds
+
+
+class SinkError(Exception):
+    """An output cannot be written. The message is one line that tells the fix."""
+
+
+class VideoSink:
+    """Writes H.264 (.mp4) or VP9 (.webm) that browsers play.
+
+    width, height: in pixels; an odd one grows by a repeated row or column, as the codecs store
+    colour in 2×2 blocks. fps: the usual rate, which decides how long the last picture stays and
+    that there is a key frame about every second; the other pictures last until the next one.
+
+    A killed run leaves all but about the last second: MP4 is written in fragments, which the
+    index replaces when the file is closed, and WebM in short clusters. Raises :class:`SinkError`.
+    """
+
+    def __init__(self, path: str | Path, width: int, height: int, fps: float):
+        self._path = Path(path)
+        if self._path.suffix.lower() not in _FORMATS:
+            raise SinkError(
+                f"{path} has no video format that can be written. "
+                f"Give a name that ends in {' or '.join(_FORMATS)}."
+            )
+        codec, codec_options, container_options = _FORMATS[self._path.suffix.lower()]
+        _open(self._path).close()
+        self._size = (width + width % 2, height + height % 2)
+        self._length = max(_SHORTEST, round(_TICKS / fps))
+        self._start: float | None = None
+        self._last = -_SHORTEST
+        self._failed = self._closed = False
+        try:
+            self._container = av.open(f"file:{path}", "w", options=container_options)
+            self._stream = self._container.add_stream(
+                codec, rate=Fraction(fps).limit_denominator(1001), options=codec_options
+            )
+            self._set_up(self._stream.codec_context, fps)
+            self._container.start_encoding()
+        except av.error.FFmpegError as error:
+            raise self._error(error) from None
+
+    def write(self, image: np.ndarray, time: float) -> None:
+        """Adds a picture: uint8 H×W×3, RGB; time in seconds by any clock, the first becomes 0.
+
+        A picture of another size is fitted in on black. A time not after the last one moves up.
+        """
+        if self._start is None:
+            self._start = time
+        self._last = max(round((time - self._start) * _TICKS), self._last + _SHORTEST)
+        whole = np.ascontiguousarray(_fitted(image, self._size))
+        frame = av.VideoFrame.from_numpy_buffer(whole, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=Colorspace.ITU709
+        )
+        frame.pts = self._last
+        frame.time_base = Fraction(1, _TICKS)
+        self._encode(frame)
+
+    def close(self) -> None:
+        """Writes what the encoder holds back, then the index. Further calls do nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if not self._failed:
+                self._encode(None)
+        finally:
+            self._close_container()
+
+    def __enter__(self) -> VideoSink:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    def _set_up(self, context, fps: float) -> None:
+        context.width, context.height = self._size
+        context.pix_fmt = "yuv420p"
+        context.time_base = Fraction(1, _TICKS)
+        context.gop_size = max(1, round(fps))
+        context.max_b_frames = 0
+        # Untagged colours are guessed from the picture size, differently by each player.
+        context.colorspace = context.color_primaries = context.color_trc = 1  # BT.709
+        context.color_range = 1  # limited
+
+    def _close_container(self) -> None:
+        try:
+            self._container.close()
+        except av.error.FFmpegError as error:
+            if not self._failed:
+                raise self._error(error) from None
+
+    def _encode(self, frame: av.VideoFrame | None) -> None:
+        try:
+            for packet in self._stream.encode(frame):
+                packet.duration = self._length
+                self._container.mux(packet)
+        except av.error.FFmpegError as error:
+            self._failed = True
+            raise self._error(error) from None
+
+    def _error(self, error: av.error.FFmpegError) -> SinkError:
+        return SinkError(_unwritable(self._path, error.strerror))
+
+
+_FORMATS = {
+    ".mp4": (
+        "libx264",
+        {"preset": "veryfast", "tune": "zerolatency", "crf": "20"},
+        {"movflags": "hybrid_fragmented+frag_keyframe", "flush_packets": "1"},
+    ),
+    ".webm": (
+        "libvpx-vp9",
+        {"deadline": "realtime", "cpu-used": "7", "row-mt": "1", "crf": "30", "b": "0"},
+        {"cluster_time_limit": "1000", "flush_packets": "1"},
+    ),
+}
+"""By file name: codec, its options, the container's options."""
+
+
+class JsonlSink:
+    """Writes one JSON object a line, one line a frame; a frame without faces has an empty list.
+
+    Pixels are rounded to 2 decimals, probabilities to 4, degrees to 1, seconds to 6. `id`,
+    `expression` and `pose` are null where the face has none. Raises :class:`SinkError`.
+    """
+
+    def __init__(self, path: str | Path):
+        self._file = _LineFile(path)
+
+    def write(self, frame: Frame, faces: list[Face]) -> None:
+        line = {
+            "frame": frame.index,
+            "time": round(frame.time, 6),
+            "faces": [_as_json(face) for face in faces],
+        }
+        self._file.write(json.dumps(line) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> JsonlSink:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+
+class CsvSink:
+    """Writes one row a face under a header line, rounded as in :class:`JsonlSink`.
+
+    Columns: frame, time, id, x1, y1, x2, y2, score, two for each landmark (left_eye_x, …), label,
+    one for each expression, yaw, pitch, roll. What a face lacks stays empty; a frame without
+    faces has no row. Raises :class:`SinkError`.
+    """
+
+    COLUMNS = (
+        *("frame", "time", "id", "x1", "y1", "x2", "y2", "score"),
+        *(f"{name.replace(' ', '_')}_{axis}" for name in LANDMARKS for axis in "xy"),
+        *("label", *EXPRESSIONS, "yaw", "pitch", "roll"),
+    )
+
+    def __init__(self, path: str | Path):
+        self._file = _LineFile(path)
+        self._write_rows([self.COLUMNS])
+
+    def write(self, frame: Frame, faces: list[Face]) -> None:
+        if faces:
+            self._write_rows([_as_row(frame, face) for face in faces])
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> CsvSink:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+    def _write_rows(self, rows) -> None:
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        self._file.write(text.getvalue())
+
+
+class _LineFile:
+    """A text file that only ever holds whole lines."""
+
+    def __init__(self, path: str | Path):
+        self._path = Path(path)
+        self._file = _open(self._path)
+
+    def write(self, lines: str) -> None:
+        data = lines.encode()
+        try:
+            written = self._file.write(data)
+            if written < len(data):  # the disk is full, which the next write reports
+                self._file.write(data[written:])
+        except OSError as error:
+            self._drop_partial_line()
+            raise SinkError(_unwritable(self._path, error.strerror)) from None
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _drop_partial_line(self) -> None:
+        if self._path.is_file():
+            self._file.truncate(self._path.read_bytes().rfind(b"\n") + 1)
+
+
+def _open(path: Path) -> io.FileIO:
+    """Opens a file for writing without a buffer, so that one write is one line on the disk."""
+    if path.is_dir():
+        raise SinkError(f"{path} is a folder. Give the name of a file.")
+    if not path.parent.exists():
+        raise SinkError(f"{path} cannot be written: create the folder {path.parent} first.")
+    try:
+        return open(path, "wb", buffering=0)
+    except OSError as error:
+        raise SinkError(_unwritable(path, error.strerror)) from None
+
+
+def _unwritable(path: Path, reason: str) -> str:
+    return f"{path} cannot be written: {reason}. Make room or choose another place."
+
+
+def _as_json(face: Face) -> dict:
+    expression = pose = None
+    if face.expression is not None:
+        values = _rounded(face.expression, 4)
+        expression = {
+            "label": face.label,
+            "probabilities": dict(zip(EXPRESSIONS, values, strict=True)),
+        }
+    if face.pose is not None:
+        angles = (face.pose.yaw, face.pose.pitch, face.pose.roll)
+        pose = dict(zip(("yaw", "pitch", "roll"), _rounded(angles, 1), strict=True))
+    return {
+        "id": face.track_id,
+        "box": _rounded(face.box, 2),
+        "score": round(float(face.score), 4),
+        "landmarks": [_rounded(point, 2) for point in face.landmarks],
+        "expression": expression,
+        "pose": pose,
+    }
+
+
+def _as_row(frame: Frame, face: Face) -> list:
+    record = _as_json(face)
+    expression, pose = record["expression"], record["pose"]
+    return [
+        *(frame.index, round(frame.time, 6), record["id"], *record["box"], record["score"]),
+        *(value for point in record["landmarks"] for value in point),
+        expression and expression["label"],
+        *(expression["probabilities"].values() if expression else [None] * len(EXPRESSIONS)),
+        *(pose.values() if pose else [None] * 3),
+    ]
+
+
+def _rounded(values: Iterable[float], digits: int) -> list[float]:
+    return [round(float(value), digits) for value in values]
+
+
+def _fitted(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The image at `size` (width, height): one row or column repeated, else scaled onto black."""
+    (width, height), (rows, columns) = size, image.shape[:2]
+    right, below = width - columns, height - rows
+    if right in (0, 1) and below in (0, 1):
+        if right or below:
+            return cv2.copyMakeBorder(image, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        return image
+    scale = min(width / columns, height / rows)
+    inner = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(image, inner, interpolation=method)
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    canvas = np.zeros((height, width, 3), np.uint8)
+    canvas[top : top + inner[1], left : left + inner[0]] = small
+    return canvas

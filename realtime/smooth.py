@@ -1,0 +1,94 @@
+"""Per-face smoothing over time: steady while a face is still, quick when it changes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from realtime.faces import Face, HeadPose
+
+RESTART_AFTER = 0.5
+"""Seconds out of sight after which a face starts afresh: what it showed before says little."""
+
+
+class OneEuroFilter:
+    """A low-pass filter whose cut-off grows with speed (Casiez et al. 2012).
+
+    cutoff: Hz for a still signal; lower is steadier. beta: Hz more for each unit a second; higher
+    lags less. Works on arrays of any shape, element by element.
+    """
+
+    SPEED_CUTOFF = 1.0
+
+    def __init__(self, cutoff: float, beta: float):
+        self.cutoff, self.beta = cutoff, beta
+        self._value: np.ndarray | None = None
+        self._speed = 0.0
+
+    def __call__(self, value: np.ndarray, elapsed: float) -> np.ndarray:
+        """The filtered `value`, `elapsed` seconds after the one before it."""
+        if self._value is None or elapsed <= 0:
+            self._value = np.array(value, dtype=np.float64)
+            return self._value.copy()
+        speed = (value - self._value) / elapsed
+        self._speed = self._speed + _share(self.SPEED_CUTOFF, elapsed) * (speed - self._speed)
+        cutoff = self.cutoff + self.beta * np.abs(self._speed)
+        self._value = self._value + _share(cutoff, elapsed) * (value - self._value)
+        return self._value.copy()
+
+
+def _share(cutoff, elapsed: float):
+    """How much of a new value a first-order low-pass filter lets in."""
+    return 1 - np.exp(-2 * np.pi * cutoff * elapsed)
+
+
+class _State:
+    """Filters of one face; lengths are in face sizes, so one setting suits near and far."""
+
+    def __init__(self, strength: float):
+        self.time = 0.0
+        self.geometry = OneEuroFilter(cutoff=2.0 / strength, beta=4.0)
+        self.pose = OneEuroFilter(cutoff=1.0 / strength, beta=0.08)
+        self.expression = OneEuroFilter(cutoff=1.0 / strength, beta=2.0)
+
+
+class Smoother:
+    """Smooths box, landmarks, expression and pose of each `track_id` by itself.
+
+    strength: 0 leaves faces as they are, 1 is the default, larger is steadier.
+    """
+
+    def __init__(self, strength: float = 1.0):
+        if strength < 0:
+            raise ValueError(f"Smoothing strength must be 0 or more, not {strength}.")
+        self.strength = strength
+        self._states: dict[int, _State] = {}
+
+    def update(self, faces: list[Face], time: float) -> list[Face]:
+        """The faces of one frame (with ids), smoothed. `time` in seconds."""
+        if self.strength == 0:
+            return faces
+        self._states = {
+            track_id: state
+            for track_id, state in self._states.items()
+            if time - state.time <= RESTART_AFTER
+        }
+        return [self._smooth(face, time) for face in faces]
+
+    def _smooth(self, face: Face, time: float) -> Face:
+        state = self._states.setdefault(face.track_id, _State(self.strength))
+        elapsed, state.time = time - state.time, time
+        points = np.vstack([face.box.reshape(2, 2), face.landmarks]).astype(np.float64)
+        points = state.geometry(points / face.size, elapsed) * face.size
+        changes = {
+            "box": points[:2].reshape(4).astype(np.float32),
+            "landmarks": points[2:].astype(np.float32),
+        }
+        if face.expression is not None:
+            expression = np.clip(state.expression(face.expression, elapsed), 0, None)
+            changes["expression"] = (expression / expression.sum()).astype(np.float32)
+        if face.pose is not None:
+            angles = np.array([face.pose.yaw, face.pose.pitch, face.pose.roll])
+            changes["pose"] = HeadPose(*(float(angle) for angle in state.pose(angles, elapsed)))
+        return replace(face, **changes)

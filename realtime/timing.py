@@ -1,0 +1,42 @@
+"""How long each stage of the work takes, frame by frame."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict, deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+REMEMBERED = 10_000
+"""Frames over which medians are taken, so that hours of video need no more memory."""
+
+
+class StageTimer:
+    """``with timer("align"): …`` adds one measurement to the stage "align"."""
+
+    def __init__(self):
+        self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self._seconds[stage].append(time.perf_counter() - started)
+
+    def clear(self) -> None:
+        self._seconds.clear()
+
+    def summary(self) -> dict[str, dict[str, float]]:
+        """By stage, in the order in which they first ran: median and p95 in milliseconds."""
+        return {stage: spread(seconds) for stage, seconds in self._seconds.items()}
+
+
+def spread(seconds) -> dict[str, float]:
+    """Median and 95th percentile of measurements in seconds, as milliseconds."""
+    milliseconds = 1000 * np.asarray(seconds)
+    return {
+        "median_ms": float(np.median(milliseconds)),
+        "p95_ms": float(np.percentile(milliseconds, 95)),
+    }

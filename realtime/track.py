@@ -1,0 +1,92 @@
+"""One id per face over time.
+
+Each track predicts where its face will be (constant velocity) and takes the detection nearest to
+that, so two faces that cross keep their ids: after the crossing each is where it was heading.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from realtime.faces import Face
+
+GATE = 0.7
+"""Largest distance between prediction and detection, in face sizes."""
+SIZE_GATE = 1.7
+"""Largest ratio between the sizes of a face in two sightings."""
+VELOCITY_MEMORY = 0.15
+"""Seconds over which velocity is averaged: longer than landmark noise, shorter than a turn."""
+COAST = 0.4
+"""Seconds for which a face out of sight is believed to move on; then it is looked for there."""
+
+
+@dataclass
+class _Track:
+    track_id: int
+    centre: np.ndarray
+    size: float
+    time: float
+    velocity: np.ndarray
+
+    def predict(self, time: float) -> np.ndarray:
+        return self.centre + self.velocity * min(time - self.time, COAST)
+
+    def follow(self, face: Face, time: float) -> None:
+        centre, elapsed = _centre(face), time - self.time
+        if elapsed > 0:
+            share = 1 - np.exp(-elapsed / VELOCITY_MEMORY)
+            self.velocity += share * ((centre - self.centre) / elapsed - self.velocity)
+        self.centre, self.size, self.time = centre, face.size, time
+
+
+class Tracker:
+    """Gives every face its `track_id`; ids count up from 0 and are never used twice.
+
+    max_gap: seconds after which a face out of sight is forgotten; if it comes back later, it is a
+    new one with a new id.
+    """
+
+    def __init__(self, max_gap: float = 1.0):
+        self.max_gap = max_gap
+        self._tracks: list[_Track] = []
+        self._next_id = 0
+
+    def update(self, faces: list[Face], time: float) -> list[Face]:
+        """The faces of one frame, in their order, with ids. `time` in seconds must not go back."""
+        self._tracks = [track for track in self._tracks if time - track.time <= self.max_gap]
+        owner = self._match(faces, time)
+        return [replace(face, track_id=self._assign(face, owner.get(i), time)) for i, face in enumerate(faces)]
+
+    def _match(self, faces: list[Face], time: float) -> dict[int, _Track]:
+        """Which track each face continues: nearest pairs first, each track and face once."""
+        pairs = []
+        for track in self._tracks:
+            predicted = track.predict(time)
+            for index, face in enumerate(faces):
+                size = max(track.size, face.size)
+                distance = float(np.linalg.norm(_centre(face) - predicted)) / size
+                ratio = size / min(track.size, face.size)
+                if distance < GATE and ratio < SIZE_GATE:
+                    pairs.append((distance + 0.5 * np.log(ratio), index, track))
+        owner: dict[int, _Track] = {}
+        taken: set[int] = set()
+        for _, index, track in sorted(pairs, key=lambda pair: pair[0]):
+            if index not in owner and track.track_id not in taken:
+                owner[index] = track
+                taken.add(track.track_id)
+        return owner
+
+    def _assign(self, face: Face, track: _Track | None, time: float) -> int:
+        if track is None:
+            track = _Track(self._next_id, _centre(face), face.size, time, np.zeros(2))
+            self._tracks.append(track)
+            self._next_id += 1
+        track.follow(face, time)
+        return track.track_id
+
+
+def _centre(face: Face) -> np.ndarray:
+    # Landmarks sit more firmly on a face than its box does.
+    return face.landmarks.mean(axis=0).astype(np.float64)

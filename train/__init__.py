@@ -1,0 +1,1 @@
+"""Learns expression and pose branches from labelled faces and writes them as ONNX."""

@@ -1,0 +1,134 @@
+"""``python -m train``: prepare, fit, evaluate, export."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Generic, Literal, TypeVar
+
+import tyro
+from tyro.conf import OmitArgPrefixes
+
+from train.data.ferplus import prepare_ferplus
+from train.data.prepared import DataError, read_prepared
+from train.evaluate import evaluate_run, report
+from train.export import export_run
+from train.loop import FitOptions, fit
+from train.mtcnn import export_mtcnn
+from train.recipes import RECIPES
+
+MODELS = Path("engine/models")
+
+
+@dataclass(frozen=True)
+class PrepareFerplus:
+    """FERPlus under the majority protocol: 25 045 training, 3 191 validation, 3 137 test faces."""
+
+    source: Path
+    """Folder with FER2013Train, FER2013Valid and FER2013Test (folders or zips) and pose.csv."""
+    output: Path = Path("data/ferplus")
+    """Folder to write the prepared faces to."""
+
+    def run(self) -> None:
+        counts = prepare_ferplus(self.source, self.output)
+        print(f"{self.output}: " + ", ".join(f"{count} {split}" for split, count in counts.items()))
+
+
+Options = TypeVar("Options")
+
+
+@dataclass(frozen=True)
+class Fit(Generic[Options]):
+    """Train, keep a checkpoint every epoch, choose the best epoch on validation."""
+
+    fit: FitOptions
+    options: Options
+    resume: bool = False
+    """Go on after the last finished epoch of --run."""
+
+    def run(self) -> None:
+        names = {recipe.options_type: name for name, recipe in RECIPES.items()}
+        data = read_prepared(self.fit.data)
+        fit(names[type(self.options)], self.fit, self.options, data, self.resume)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure the best epoch of a run on one split. Choose on validation; read test once."""
+
+    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
+    """The run folder."""
+    data: Path = Path("data/ferplus")
+    """Folder that `prepare` wrote."""
+    split: Literal["train", "validation", "test"] = "validation"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def run(self) -> None:
+        scores = evaluate_run(self.run_folder, read_prepared(self.data), self.split, self.device)
+        print(report(scores))
+        print(f"\nWritten: {self.run_folder}/evaluation-{self.split}.json, confusion-{self.split}.png")
+
+
+@dataclass(frozen=True)
+class ExportFace:
+    """The best epoch of a run as the ONNX file that the application runs."""
+
+    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
+    """The run folder."""
+    output: Path = MODELS / "ipd_fer.onnx"
+
+    def run(self) -> None:
+        export_run(self.run_folder, self.output)
+
+
+@dataclass(frozen=True)
+class ExportMtcnn:
+    """The three MTCNN networks of facenet-pytorch as ONNX files."""
+
+    output: Path = MODELS
+    """Folder to write to."""
+
+    def run(self) -> None:
+        for path in export_mtcnn(self.output):
+            print(path)
+
+
+COMMANDS = {
+    "prepare": {"ferplus": PrepareFerplus},
+    "fit": {name: Fit[recipe.options_type] for name, recipe in RECIPES.items()},
+    "evaluate": Evaluate,
+    "export": {"face": ExportFace, "mtcnn": ExportMtcnn},
+}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    rest = list(sys.argv[1:] if arguments is None else arguments)
+    command, words = COMMANDS, ["python -m train"]
+    while isinstance(command, dict):
+        word = rest.pop(0) if rest else ""
+        if word not in command:
+            asked = word in ("-h", "--help")
+            usage = f"usage: {' '.join(words)} {{{','.join(command)}}} …"
+            print(usage, file=sys.stdout if asked else sys.stderr)
+            return 0 if asked else 2
+        command = command[word]
+        words.append(word)
+    try:
+        tyro.cli(OmitArgPrefixes[command], prog=" ".join(words), args=rest).run()
+    except DataError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{error.filename or 'The disk'}: {os.strerror(error.errno)}.", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped; --resume goes on after the last finished epoch.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""Random changes to aligned faces that keep their labels true, pose included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import kornia.augmentation as K
+import torch
+from torch import Tensor
+
+from train.pose import mirrored, turned
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How strongly faces are changed; 0 switches a change off.
+
+    rotation: degrees either way. shift: fraction of the side. zoom: fraction of the size.
+    light: fraction of brightness and contrast. erase, blur: probability of each.
+    """
+
+    rotation: float = 15.0
+    shift: float = 0.08
+    zoom: float = 0.12
+    light: float = 0.3
+    erase: float = 0.3
+    blur: float = 0.15
+
+
+class Augmenter:
+    """Applies an :class:`Augmentation` to batches of pixels."""
+
+    def __init__(self, options: Augmentation):
+        self.flip = K.RandomHorizontalFlip(p=0.5)
+        self.affine = K.RandomAffine(
+            degrees=options.rotation,
+            translate=(options.shift, options.shift),
+            scale=(1 - options.zoom, 1 + options.zoom),
+            padding_mode="border",
+            p=1.0,
+        )
+        self.look = [
+            K.ColorJiggle(brightness=options.light, contrast=options.light, p=0.8)
+            if options.light
+            else None,
+            K.RandomGaussianBlur((5, 5), (0.3, 1.2), p=options.blur) if options.blur else None,
+            K.RandomErasing(scale=(0.02, 0.2), p=options.erase) if options.erase else None,
+        ]
+
+    @torch.no_grad()
+    def __call__(self, pixels: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
+        """New pixels (n, channels, size, size) in 0…1 and the poses (n, 3) that now hold."""
+        pixels = self.flip(pixels)
+        flipped = self.flip.transform_matrix[:, 0, 0] < 0
+        pixels = self.affine(pixels)
+        matrix = self.affine.transform_matrix
+        clockwise = torch.rad2deg(torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0]))
+        for change in filter(None, self.look):
+            pixels = change(pixels)
+        pose = torch.where(flipped[:, None], mirrored(pose), pose)
+        return pixels.clamp(0, 1), turned(pose, clockwise.to(pose.dtype))

@@ -1,0 +1,59 @@
+"""Training state on disk as safetensors: tensors as they are, everything else as JSON beside them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from train.data.prepared import DataError
+
+
+def save_state(path: Path, state: dict) -> None:
+    """Write nested dicts and lists of tensors, numbers, strings and None; atomic."""
+    tensors: dict[str, torch.Tensor] = {}
+    skeleton = _take_tensors(state, "", tensors)
+    part = path.with_suffix(".part")
+    save_file(tensors, part, metadata={"state": json.dumps(skeleton)})
+    os.replace(part, path)
+
+
+def load_state(path: Path) -> dict:
+    """What :func:`save_state` wrote, on the CPU; DataError where the file is missing or broken."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            skeleton = json.loads(file.metadata()["state"])
+            return _put_tensors(skeleton, file)
+    except FileNotFoundError:
+        raise DataError(f"{path} does not exist; has the run finished an epoch?") from None
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise DataError(f"{path} is not a checkpoint of this program: {error}") from None
+
+
+def _take_tensors(value, name: str, tensors: dict):
+    if isinstance(value, torch.Tensor):
+        # A copy: safetensors refuses tensors that share memory, as an optimizer's may.
+        tensors[name] = value.detach().cpu().contiguous().clone()
+        return {"tensor": name}
+    if isinstance(value, dict):
+        # Keys of an optimizer's state are integers, which JSON would turn into strings.
+        items = [[key, _take_tensors(item, f"{name}/{key}", tensors)] for key, item in value.items()]
+        return {"dict": items}
+    if isinstance(value, (list, tuple)):
+        return {"list": [_take_tensors(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]}
+    return {"value": value}
+
+
+def _put_tensors(skeleton: dict, file):
+    ((kind, content),) = skeleton.items()
+    if kind == "tensor":
+        return file.get_tensor(content)
+    if kind == "dict":
+        return {key: _put_tensors(item, file) for key, item in content}
+    if kind == "list":
+        return [_put_tensors(item, file) for item in content]
+    return content

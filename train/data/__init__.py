@@ -1,0 +1,1 @@
+"""One reader per dataset; every one writes the same prepared format."""

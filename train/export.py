@@ -1,0 +1,110 @@
+"""Writes a trained run as the one ONNX file that the engine runs."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from realtime.align import FACE_SIZE
+from train.checkpoint import load_state
+from train.data.prepared import DataError
+from train.networks.face_model import FaceModel
+from train.registry import register, save_model
+from train.run import RunFolder
+
+TOLERANCE = {"expression": 1e-4, "pose": 1e-2}
+"""Largest difference allowed between ONNX and torch: of a probability, and in degrees."""
+
+
+class ExportedModel(nn.Module):
+    """The contract of the model file: ``faces`` uint8 (n, 112, 112, 3) RGB → ``expression``
+    probabilities (n, classes) and ``pose`` degrees (n, 3) as seen in the aligned face."""
+
+    def __init__(self, model: FaceModel):
+        super().__init__()
+        self.model = model
+
+    def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.model(faces)
+        return output.expression.softmax(dim=1), output.pose
+
+
+def load_model(run: Path) -> tuple[FaceModel, dict]:
+    """The averaged weights of a run's best epoch, in evaluation mode, and its configuration."""
+    folder = RunFolder(run)
+    config = folder.config()
+    options = config["options"]
+    model = FaceModel(options["network"], options["pose_network"], len(config["classes"]))
+    model.load_state_dict(load_state(folder.best)["model"])
+    return model.eval(), config
+
+
+def export_run(run: Path, output: Path) -> Path:
+    """Write the best epoch of `run` as the ONNX file `output`, compare it with torch, and list it
+    in the models.json beside it. DataError where ONNX and torch differ too much."""
+    model, config = load_model(run)
+    best = load_state(RunFolder(run).best)["log"]
+    graph = ExportedModel(model)
+    faces = torch.from_numpy(_faces(2))
+    with warnings.catch_warnings():
+        # Deprecations inside torch's own exporter; nothing that a user of it can change.
+        warnings.simplefilter("ignore", FutureWarning)
+        program = torch.onnx.export(
+            graph,
+            (faces,),
+            input_names=["faces"],
+            output_names=["expression", "pose"],
+            dynamic_shapes={"faces": {0: "batch"}},
+            dynamo=True,
+            verbose=False,
+        )
+    about = {
+        "recipe": config["recipe"],
+        "network": config["options"]["network"],
+        "pose_network": config["options"]["pose_network"],
+        "epoch": best["epoch"],
+        "seed": config["fit"]["seed"],
+        "validation_accuracy": round(best["accuracy"], 4),
+    }
+    metadata = {"labels": json.dumps(config["classes"]), "training": json.dumps(about)}
+    save_model(program.model_proto, output, metadata)
+    difference = compare(graph, output)
+    register(
+        output,
+        made_by=f"python -m train fit {config['recipe']}; python -m train export face",
+        source="trained from scratch on FERPlus",
+        licence="weights learnt from FER2013 pictures: for research",
+        notes=", ".join(f"{key.replace('_', ' ')} {value}" for key, value in about.items()),
+        labels=config["classes"],
+    )
+    print(f"{output}: at most {difference['expression']:.1e} in probability and "
+          f"{difference['pose']:.1e}° from torch")
+    return output
+
+
+def compare(graph: ExportedModel, path: Path) -> dict[str, float]:
+    """Largest difference between the ONNX file and torch, by output; DataError if too large."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    faces = _faces(64)
+    with torch.no_grad():
+        expected = graph(torch.from_numpy(faces))
+    result = {}
+    for name, theirs in zip(("expression", "pose"), expected, strict=True):
+        (ours,) = session.run([name], {"faces": faces})
+        result[name] = float(np.abs(ours - theirs.numpy()).max())
+        if not result[name] < TOLERANCE[name]:
+            raise DataError(f"{path}: {name} is off by {result[name]:.2e} from torch.")
+    return result
+
+
+def _faces(count: int) -> np.ndarray:
+    """Smooth random pictures: unlike noise, they are not averaged away at the input."""
+    random = np.random.default_rng(0)
+    coarse = random.integers(0, 256, (count, 7, 7, 3), dtype=np.uint8)
+    return np.repeat(np.repeat(coarse, FACE_SIZE // 7, axis=1), FACE_SIZE // 7, axis=2)

@@ -1,0 +1,139 @@
+"""Epochs, device, precision, checkpoints, resume, logging. Knows no method.
+
+A recipe is a class with ``options_type`` (a frozen dataclass), ``model`` (the
+train.networks.face_model.FaceModel that inference keeps), ``setup(fabric, steps)``,
+``step(batch) -> dict of losses`` and ``state()`` / ``load_state(state)``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric, seed_everything
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from tqdm import tqdm
+
+from train.checkpoint import load_state, save_state
+from train.data.batches import FaceDataset, evaluation_loader, training_loader
+from train.data.prepared import DataError, PreparedFaces
+from train.metrics import expression_scores, pose_scores, predict
+from train.recipes import RECIPES
+from train.run import RunFolder, plain
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What training needs whatever the recipe is."""
+
+    data: Path
+    """Folder that `prepare` wrote."""
+    run: Path
+    """Folder for configuration, log, curves and checkpoints."""
+    epochs: int = 24
+    batch_size: int = 64
+    seed: int = 0
+    average: float = 0.999
+    """Decay of the averaged copy of the weights, the one that is validated and exported."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    precision: str = "bf16-mixed"
+    """As Lightning Fabric names it: 32-true, bf16-mixed or 16-mixed."""
+
+
+def make_fabric(device: str, precision: str) -> Fabric:
+    """A launched Fabric on the device asked for; DataError where it cannot be had."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise DataError(f"Unknown device {device!r}; choose auto, cpu or cuda.")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise DataError(
+            f"--device cuda: PyTorch {torch.__version__} sees no CUDA device. Install a CUDA build "
+            "and a driver, or use --device cpu."
+        )
+    fabric = Fabric(accelerator=device, devices=1, precision=precision)
+    fabric.launch()
+    return fabric
+
+
+def fit(recipe_name: str, options: FitOptions, recipe_options, data: PreparedFaces, resume: bool):
+    """Train a recipe; returns the log, one dict an epoch."""
+    run = RunFolder(options.run)
+    config = {
+        "recipe": recipe_name,
+        "classes": list(data.classes),
+        "fit": {key: value for key, value in plain(options).items() if key != "run"},
+        "options": plain(recipe_options),
+    }
+    run.start(config, resume)
+    fabric = make_fabric(options.device, options.precision)
+    seed_everything(options.seed, verbose=False)
+    recipe = RECIPES[recipe_name](recipe_options, len(data.classes))
+    loader = training_loader(FaceDataset(data, data.rows("train")), options.batch_size)
+    recipe.setup(fabric, steps=options.epochs * len(loader))
+    averaged = AveragedModel(
+        recipe.model, multi_avg_fn=get_ema_multi_avg_fn(options.average), use_buffers=True
+    )
+    log = _restore(run, recipe, averaged) if resume else []
+    fabric.print(
+        f"{recipe_name} on {fabric.device}, {options.precision}: {len(loader.dataset)} faces, "
+        f"epochs {len(log) + 1} to {options.epochs}, {run.path}"
+    )
+    for epoch in range(len(log) + 1, options.epochs + 1):
+        # Seeding every epoch makes a resumed run continue exactly as an uninterrupted one.
+        seed_everything(options.seed * 100_003 + epoch, verbose=False)
+        row = _train_epoch(recipe, averaged, loader, fabric, epoch)
+        row |= validate(averaged.module, data, fabric)
+        log.append(row)
+        _keep(run, recipe, averaged, log, config)
+        fabric.print(
+            f"epoch {epoch}: accuracy {row['accuracy']:.4f}, mean class "
+            f"{row['mean_class_accuracy']:.4f}, yaw error {row['yaw_error']:.2f}°"
+        )
+    return log
+
+
+def validate(model, data: PreparedFaces, fabric, split: str = "validation") -> dict:
+    """Accuracy, mean-class accuracy and pose errors of a model on one split."""
+    rows = data.rows(split)
+    dataset = FaceDataset(data, rows)
+    found = predict(model, evaluation_loader(dataset), data.rotation[rows], fabric)
+    scores = expression_scores(found.probabilities, data.label[rows])
+    pose = pose_scores(found, data.pose[rows], dataset.yaw_bin.numpy(), dataset.pose_known.numpy())
+    errors = {f"{angle}_error": pose[angle] for angle in ("yaw", "pitch", "roll")}
+    return {key: scores[key] for key in ("accuracy", "mean_class_accuracy")} | errors
+
+
+def _train_epoch(recipe, averaged, loader, fabric, epoch: int) -> dict:
+    recipe.model.train()
+    sums, started = defaultdict(float), time.monotonic()
+    for batch in tqdm(loader, desc=f"epoch {epoch}", leave=False, mininterval=1):
+        losses = recipe.step(batch.to(fabric.device))
+        averaged.update_parameters(recipe.model)
+        for name, loss in losses.items():
+            sums[name] += float(loss.detach())
+        if not all(math.isfinite(value) for value in sums.values()):
+            raise DataError(
+                f"The loss became {dict(sums)} in epoch {epoch}; the checkpoint of the last good "
+                "epoch is kept. Lower the learning rate, or use --precision 32-true."
+            )
+    means = {f"loss_{name}": round(total / len(loader), 5) for name, total in sums.items()}
+    return {"epoch": epoch, "seconds": round(time.monotonic() - started, 1), **means}
+
+
+def _keep(run: RunFolder, recipe, averaged, log: list[dict], config: dict) -> None:
+    state = {"recipe": recipe.state(), "averaged": averaged.state_dict(), "log": log}
+    save_state(run.last, state)
+    if log[-1]["accuracy"] >= max(row["accuracy"] for row in log):
+        save_state(run.best, {"model": averaged.module.state_dict(), "log": log[-1], **config})
+    run.write_log(log)
+
+
+def _restore(run: RunFolder, recipe, averaged) -> list[dict]:
+    state = load_state(run.last)
+    recipe.load_state(state["recipe"])
+    averaged.load_state_dict(state["averaged"])
+    return state["log"]

@@ -1,0 +1,90 @@
+"""What is measured of a model on labelled faces."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from sklearn.metrics import confusion_matrix
+
+from train.networks.face_model import YAW_BIN_EDGES
+from train.pose import turned
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """probabilities: (n, classes). yaw_bin: (n,), predicted class. pose: (n, 3), degrees in the
+    original picture."""
+
+    probabilities: np.ndarray
+    yaw_bin: np.ndarray
+    pose: np.ndarray
+
+
+@torch.no_grad()
+def predict(model, loader, rotation: np.ndarray, fabric) -> Predictions:
+    """Run `model` (train.networks.face_model.FaceModel) over a loader in evaluation mode.
+
+    rotation: (n,), by how many degrees alignment turned each face clockwise.
+    """
+    model.eval()
+    probabilities, bins, poses = [], [], []
+    for batch in loader:
+        with fabric.autocast():
+            output = model(batch.faces.to(fabric.device))
+        probabilities.append(output.expression.float().softmax(dim=1).cpu())
+        bins.append(output.yaw_bin.argmax(dim=1).cpu())
+        poses.append(output.pose.float().cpu())
+    pose = turned(torch.cat(poses), -torch.from_numpy(np.asarray(rotation, dtype=np.float32)))
+    return Predictions(torch.cat(probabilities).numpy(), torch.cat(bins).numpy(), pose.numpy())
+
+
+def expression_scores(probabilities: np.ndarray, label: np.ndarray) -> dict:
+    """Accuracy, mean-class accuracy, recall and precision by class (fractions), confusion counts.
+
+    confusion[i][j] counts faces of class i called j. A class without faces is left out of the mean.
+    """
+    classes = probabilities.shape[1]
+    table = confusion_matrix(label, probabilities.argmax(axis=1), labels=np.arange(classes))
+    hits, present, called = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
+    recall = np.divide(hits, present, out=np.full(classes, np.nan), where=present > 0)
+    precision = np.divide(hits, called, out=np.full(classes, np.nan), where=called > 0)
+    return {
+        "accuracy": float(hits.sum() / max(1, table.sum())),
+        "mean_class_accuracy": float(np.nanmean(recall)),
+        "recall": recall.tolist(),
+        "precision": precision.tolist(),
+        "confusion": table.tolist(),
+    }
+
+
+def accuracy_by_yaw(probabilities: np.ndarray, label: np.ndarray, yaw: np.ndarray) -> dict:
+    """Faces and accuracy in each of the paper's |yaw| classes and above each of their edges.
+
+    yaw: degrees, NaN where unknown (such faces count in none).
+    """
+    right = probabilities.argmax(axis=1) == label
+    size = np.abs(yaw)
+    edges = (0.0, *YAW_BIN_EDGES, np.inf)
+    result = {}
+    for low, high in zip(edges[:-1], edges[1:]):
+        inside = (size >= low) & (size < high)
+        name = f"{low:.0f}-{high:.0f}" if np.isfinite(high) else f">{low:.0f}"
+        result[name] = _share(right, inside)
+    for edge in YAW_BIN_EDGES[:-1]:
+        result[f">{edge:.0f}"] = _share(right, size >= edge)
+    return result
+
+
+def _share(right: np.ndarray, chosen: np.ndarray) -> dict:
+    count = int(chosen.sum())
+    return {"faces": count, "accuracy": float(right[chosen].mean()) if count else None}
+
+
+def pose_scores(predicted: Predictions, pose: np.ndarray, yaw_bin: np.ndarray, known: np.ndarray):
+    """Mean absolute error in degrees of each angle, and accuracy of the |yaw| class."""
+    error = np.abs(predicted.pose - pose)[known]
+    errors = dict(zip(("yaw", "pitch", "roll"), error.mean(axis=0).tolist() if len(error) else [None] * 3))
+    right = (predicted.yaw_bin == yaw_bin)[known]
+    return {"faces": int(known.sum()), **errors, "yaw_bin_accuracy": float(right.mean()) if len(right) else None}

@@ -1,0 +1,1 @@
+"""Encoders by name, and the face model that inference keeps."""

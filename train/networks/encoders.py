@@ -1,0 +1,116 @@
+"""Encoders: aligned faces in, one feature vector a face out. Chosen by name with `build_encoder`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True)
+class EncoderSpec:
+    """What distinguishes one residual network (He et al. 2016) of this family from another.
+
+    size: side of the square input in pixels, 112 or 56 (then 112 is averaged 2×2 first).
+    channels: 1 (grey) or 3 (RGB). width: channels of the first stage, doubled at each later one.
+    blocks: residual blocks in each of the four stages. stem_stride: stride of the 3×3 stem, which
+    a 3×3 max pooling of stride 2 follows.
+    """
+
+    size: int
+    channels: int
+    width: int
+    blocks: tuple[int, int, int, int]
+    stem_stride: int
+
+
+ENCODERS = {
+    # The paper's network, for faces of 112 px.
+    "resnet18": EncoderSpec(112, 3, 64, (2, 2, 2, 2), stem_stride=2),
+    # Half as wide at 56 px: FERPlus holds only 48 px of detail, and two cores can train it.
+    "resnet18-half": EncoderSpec(56, 1, 32, (2, 2, 2, 2), stem_stride=1),
+    # A tenth of the above; enough for the head pose of an aligned face.
+    "resnet10-half": EncoderSpec(56, 1, 32, (1, 1, 1, 1), stem_stride=2),
+}
+
+
+class FaceInput(nn.Module):
+    """Aligned faces as stored to what a network sees.
+
+    uint8 (n, 112, 112, 3) RGB or (n, 112, 112, 1) grey → float32 (n, channels, size, size), 0 to 1.
+    """
+
+    GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV has it
+
+    def __init__(self, size: int, channels: int):
+        super().__init__()
+        self.size, self.channels = size, channels
+        self.register_buffer("grey", torch.tensor(self.GREY), persistent=False)
+
+    def forward(self, faces: Tensor) -> Tensor:
+        if self.channels == 1 and faces.shape[3] == 3:
+            # One product with the weights of grey spares a network in uint8 RGB the transposition.
+            pixels = (faces.float() @ (self.grey / 255)).unsqueeze(1)
+        else:
+            pixels = (faces.float() / 255).permute(0, 3, 1, 2).expand(-1, self.channels, -1, -1)
+        step = faces.shape[1] // self.size
+        return F.avg_pool2d(pixels, step) if step > 1 else pixels
+
+
+class ResidualBlock(nn.Module):
+    """The basic block of ResNet-18: two 3×3 convolutions and a shortcut."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int):
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False),
+            nn.BatchNorm2d(channels_out),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(channels_out),
+        )
+        self.shortcut = nn.Identity()
+        if stride > 1 or channels_in != channels_out:
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
+                nn.BatchNorm2d(channels_out),
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.body(x) + self.shortcut(x), inplace=True)
+
+
+class ResNet(nn.Module):
+    """A residual network over pixels in 0…1; float (n, channels, size, size) → (n, feature_dim)."""
+
+    MEAN, DEVIATION = 0.5, 0.25
+
+    def __init__(self, spec: EncoderSpec):
+        super().__init__()
+        self.spec = spec
+        self.feature_dim = spec.width * 8
+        layers = [
+            nn.Conv2d(spec.channels, spec.width, 3, spec.stem_stride, 1, bias=False),
+            nn.BatchNorm2d(spec.width),
+            nn.ReLU(inplace=True),
+            nn.MaxPool2d(3, 2, 1),
+        ]
+        channels = spec.width
+        for stage, count in enumerate(spec.blocks):
+            for block in range(count):
+                stride = 2 if stage > 0 and block == 0 else 1
+                layers.append(ResidualBlock(channels, spec.width << stage, stride))
+                channels = spec.width << stage
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.layers((pixels - self.MEAN) / self.DEVIATION).mean(dim=(2, 3))
+
+
+def build_encoder(name: str) -> ResNet:
+    """The encoder of that name with fresh weights; ValueError lists the names there are."""
+    if name not in ENCODERS:
+        raise ValueError(f"There is no network {name!r}; choose from {', '.join(ENCODERS)}.")
+    return ResNet(ENCODERS[name])

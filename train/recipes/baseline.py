@@ -1,0 +1,123 @@
+"""The baseline: an expression branch and a pose branch, each trained on its own labels.
+
+Nothing is disentangled. Every other recipe is measured against this one, so its augmentation,
+schedule and averaging are theirs too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from train.augment import Augmentation, Augmenter
+from train.data.batches import Batch
+from train.networks.face_model import POSE_SCALE, FaceModel
+
+
+@dataclass(frozen=True)
+class BaselineOptions:
+    """Hyper-parameters of the baseline.
+
+    network, pose_network: names from train.networks.encoders. dropout: before the classifier.
+    mixup: parameter of the Beta distribution (Zhang et al. 2018), 0 for none.
+    rate: peak of the one-cycle learning rate. decay: AdamW's weight decay. clip: largest norm of
+    the gradient.
+    """
+
+    network: str = "resnet18-half"
+    pose_network: str = "resnet10-half"
+    dropout: float = 0.3
+    mixup: float = 0.2
+    rate: float = 2e-3
+    decay: float = 0.05
+    clip: float = 5.0
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+
+class Baseline:
+    """Trains :attr:`model`; see train.loop for what a recipe has to offer."""
+
+    options_type = BaselineOptions
+
+    def __init__(self, options: BaselineOptions, classes: int):
+        self.options = options
+        self.model = FaceModel(options.network, options.pose_network, classes, options.dropout)
+        self.augment = Augmenter(options.augmentation)
+
+    def setup(self, fabric, steps: int) -> None:
+        """Place the networks on the device and make the optimizer for `steps` updates."""
+        options = self.options
+        self.fabric = fabric
+        self.model.to(fabric.device, memory_format=torch.channels_last)
+        self.expression = fabric.setup_module(self.model.expression)
+        self.pose = fabric.setup_module(self.model.pose)
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=options.rate, weight_decay=options.decay
+        )
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, options.rate, total_steps=steps, pct_start=0.2
+        )
+        self.optimizer = fabric.setup_optimizers(optimizer)
+
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """One update of both branches."""
+        pixels, pose = self.augment(self.model.expression_input(batch.faces), batch.pose)
+        mixed, target = mixup(pixels, batch.target, self.options.mixup)
+        yaw_logits, angles = self.pose(pixels)
+        losses = {
+            "expression": soft_cross_entropy(self.expression(mixed), target),
+            "yaw_bin": yaw_bin_error(yaw_logits, batch.yaw_bin, batch.pose_known),
+            "pose": pose_error(angles, pose, batch.pose_known),
+        }
+        self.fabric.backward(sum(losses.values()))
+        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.options.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.schedule.step()
+        return losses
+
+    def state(self) -> dict:
+        """Everything that training needs to go on, as nested dicts of tensors and numbers."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+        }
+
+    def load_state(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+
+
+def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of logits (n, classes) against distributions (n, classes), their mean."""
+    return -(target * logits.float().log_softmax(dim=1)).sum(dim=1).mean()
+
+
+def yaw_bin_error(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Cross-entropy of logits (n, 5), mean over the faces whose pose is known (0 without any)."""
+    error = F.cross_entropy(logits.float(), target, reduction="none")
+    return (error * known).sum() / known.sum().clamp(min=1)
+
+
+def pose_error(angles: Tensor, target: Tensor, known: Tensor) -> Tensor:
+    """Smooth L1 between angles (n, 3) in degrees, mean over the faces whose pose is known."""
+    error = F.smooth_l1_loss(
+        angles.float() / POSE_SCALE, target / POSE_SCALE, beta=0.2, reduction="none"
+    )
+    return (error.mean(dim=1) * known).sum() / known.sum().clamp(min=1)
+
+
+def mixup(pixels: Tensor, target: Tensor, strength: float) -> tuple[Tensor, Tensor]:
+    """Blend each face and its label distribution with another of the batch (Zhang et al. 2018)."""
+    if strength <= 0:
+        return pixels, target
+    share = torch.distributions.Beta(strength, strength).sample((len(pixels),)).to(pixels.device)
+    share = torch.maximum(share, 1 - share)[:, None]
+    other = torch.randperm(len(pixels), device=pixels.device)
+    blended = torch.lerp(pixels[other], pixels, share[:, :, None, None])
+    return blended, torch.lerp(target[other], target, share)

@@ -1,0 +1,68 @@
+"""The folder of one training run: its configuration, its log, its checkpoints."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from pathlib import Path
+
+from train.data.prepared import DataError
+from train.visualize import plot_log
+
+
+class RunFolder:
+    """``config.json``, ``log.csv``, ``curves.png``, ``last.safetensors``, ``best.safetensors``."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.config_file = path / "config.json"
+        self.log_file = path / "log.csv"
+        self.last = path / "last.safetensors"
+        self.best = path / "best.safetensors"
+
+    def start(self, config: dict, resume: bool) -> None:
+        """Write the configuration, or check that the run to resume had the same one."""
+        config = json.loads(json.dumps(config))
+        if resume:
+            changed = sorted(
+                key for key, value in _flat(self.config()).items() if _flat(config).get(key) != value
+            )
+            if changed:
+                raise DataError(
+                    f"{self.path} was started with another {', '.join(changed)}: "
+                    "give the same options to resume it, or another --run."
+                )
+            return
+        if self.last.exists():
+            raise DataError(f"{self.path} already holds a run: add --resume, or give another --run.")
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.config_file.write_text(json.dumps(config, indent=2) + "\n")
+
+    def config(self) -> dict:
+        """The configuration the run was started with."""
+        if not self.config_file.is_file():
+            raise DataError(f"{self.path} is not a run: it has no config.json.")
+        return json.loads(self.config_file.read_text())
+
+    def write_log(self, rows: list[dict]) -> None:
+        """Rewrite log.csv and curves.png from one dict an epoch."""
+        part = self.log_file.with_suffix(".part")
+        with open(part, "w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        part.replace(self.log_file)
+        plot_log(rows, self.path / "curves.png")
+
+
+def plain(options) -> dict:
+    """A dataclass, with dataclasses and paths in it, as a dict that JSON can hold."""
+    return json.loads(json.dumps(dataclasses.asdict(options), default=str))
+
+
+def _flat(config: dict, prefix: str = "") -> dict:
+    flat = {}
+    for key, value in config.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return flat
