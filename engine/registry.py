@@ -33,12 +33,12 @@ class ModelEntry:
     labels: list[str] = field(default_factory=list)
 
 
-def entries(folder: Path = MODELS) -> dict[str, ModelEntry]:
-    """Name → entry for every model in the models.json of `folder`, sorted by name.
+def entries() -> dict[str, ModelEntry]:
+    """Name → entry for every model in models.json, sorted by name.
 
     Empty where there is no models.json; EngineError where it cannot be read.
     """
-    path = folder / "models.json"
+    path = MODELS / "models.json"
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         return {name: ModelEntry(**fields) for name, fields in sorted(known.items())}
@@ -48,16 +48,16 @@ def entries(folder: Path = MODELS) -> dict[str, ModelEntry]:
         raise EngineError(f"{path} cannot be read ({error}): reinstall, or restore it.") from error
 
 
-def find(model: str | Path, folder: Path = MODELS) -> Path:
+def find(model: str | Path) -> Path:
     """The file of a model given as a path or as the bare name of a shipped model.
 
     EngineError where there is no such file.
     """
     path = Path(model)
     if isinstance(model, str) and path.name == model and not path.suffix:
-        path = folder / f"{model}.onnx"
+        path = MODELS / f"{model}.onnx"
         if not path.is_file():
-            names = ", ".join(entries(folder)) or "none"
+            names = ", ".join(entries()) or "none"
             raise EngineError(f"There is no model {model}. Shipped models: {names}.")
     if path.is_dir():
         raise EngineError(f"{path} is a folder: give the .onnx file inside it.")
@@ -69,7 +69,7 @@ def find(model: str | Path, folder: Path = MODELS) -> Path:
 def read(path: Path) -> tuple[bytes, str]:
     """The bytes of the model file and their sha256 (hex), checked where the file is a shipped one.
 
-    A file in a folder with a models.json is shipped: it must be listed there and must match.
+    A file in the models folder is shipped: it must be listed in models.json and must match.
     EngineError otherwise. The bytes returned are the ones checked, so nothing can change the
     file in between.
     """
@@ -84,7 +84,7 @@ def read(path: Path) -> tuple[bytes, str]:
 
 
 def _check(path: Path, digest: str) -> None:
-    expected = {entry.file: entry.sha256 for entry in entries(path.resolve().parent).values()}
+    expected = {entry.file: entry.sha256 for entry in entries().values()}
     if path.name not in expected:
         raise EngineError(
             f"{path.name} is not listed in {path.parent / 'models.json'}: reinstall, or export "

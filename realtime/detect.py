@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from engine.session import open_session
+from realtime.area import AreaSampler
 from realtime.faces import Face
 
 WINDOW = 12
@@ -77,15 +78,15 @@ class Detector:
         An image too small to hold a face of `min_face` pixels gives an empty list. ValueError
         for an array of another dtype or shape.
         """
-        image = _checked(image)
-        boxes = self.p_stage(image)
-        boxes = self.r_stage(image, boxes)
-        faces = self.o_stage(image, boxes)
+        sampler = AreaSampler(_checked(image))
+        boxes = self.p_stage(sampler)
+        boxes = self.r_stage(sampler, boxes)
+        faces = self.o_stage(sampler, boxes)
         return faces[: self.max_faces]
 
-    def p_stage(self, image: np.ndarray) -> np.ndarray:
+    def p_stage(self, sampler: AreaSampler) -> np.ndarray:
         """Proposals of P-Net over the whole pyramid: square boxes, float32 (n, 4)."""
-        found = [self._propose(level, scale) for level, scale in _pyramid(image, self.min_face)]
+        found = [self._propose(level, scale) for level, scale in _pyramid(sampler, self.min_face)]
         if not found:
             return np.empty((0, 4), np.float32)
         windows, scores, offsets = (np.concatenate(parts) for parts in zip(*found))
@@ -104,9 +105,9 @@ class Detector:
         rows, columns = rows[kept], columns[kept]
         return windows[kept], scores[rows, columns], outputs["offsets"][0][:, rows, columns].T
 
-    def r_stage(self, image: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    def r_stage(self, sampler: AreaSampler, boxes: np.ndarray) -> np.ndarray:
         """The boxes that R-Net keeps, refined and square, float32 (m, 4)."""
-        boxes, crops = _crops(image, boxes, R_SIZE)
+        boxes, crops = _crops(sampler, boxes, R_SIZE)
         outputs = _run_in_parts(self._rnet, crops)
         if outputs is None:
             return np.empty((0, 4), np.float32)
@@ -115,9 +116,9 @@ class Detector:
         kept = _nms(boxes, scores, 0.7)
         return _squared(_shifted(boxes[kept], outputs["offsets"][passed][kept], extra=1))
 
-    def o_stage(self, image: np.ndarray, boxes: np.ndarray) -> list[Face]:
+    def o_stage(self, sampler: AreaSampler, boxes: np.ndarray) -> list[Face]:
         """The faces that O-Net sees in the square `boxes`, largest first."""
-        boxes, crops = _crops(image, boxes, O_SIZE)
+        boxes, crops = _crops(sampler, boxes, O_SIZE)
         outputs = _run_in_parts(self._onet, crops)
         if outputs is None:
             return []
@@ -153,37 +154,25 @@ def _checked(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-def _pyramid(image: np.ndarray, min_face: int) -> Iterator[tuple[np.ndarray, float]]:
-    """(level, scale) from the finest level down; in it a face of `min_face` covers one window.
-
-    Averaging every level by area from the full image costs more than P-Net itself. Halving again
-    and again and interpolating the rest, a factor above one half, gives nearly the same pixels.
-    """
-    height, width = image.shape[:2]
+def _pyramid(sampler: AreaSampler, min_face: int) -> Iterator[tuple[np.ndarray, float]]:
+    """(level, scale) from the finest level down; in it a face of `min_face` covers one window."""
     scale = WINDOW / min_face
-    while min(height, width) * scale >= WINDOW:
-        size = int(width * scale + 1), int(height * scale + 1)
-        while image.shape[1] >= 2 * size[0] and image.shape[0] >= 2 * size[1]:
-            half = image.shape[1] // 2, image.shape[0] // 2
-            image = cv2.resize(image, half, interpolation=cv2.INTER_LINEAR)
-        yield cv2.resize(image, size, interpolation=cv2.INTER_LINEAR), scale
+    while min(sampler.height, sampler.width) * scale >= WINDOW:
+        height, width = int(sampler.height * scale + 1), int(sampler.width * scale + 1)
+        yield sampler.resized(height, width), scale
         scale *= PYRAMID_FACTOR
 
 
-def _crops(image: np.ndarray, boxes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The boxes (m, 4) that reach into the image and what lies in them, uint8 (m, size, size, 3).
+def _crops(sampler: AreaSampler, boxes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """The boxes (m, 4) that reach into the image and what lies in them, float32 (m, size, size, 3).
 
     As in the reference, corners count from 1 and the part outside the image is cut off.
     """
-    height, width = image.shape[:2]
-    corners = boxes.astype(np.int32)
+    corners = boxes.astype(np.int64)
     starts = np.maximum(corners[:, :2], 1) - 1
-    ends = np.minimum(corners[:, 2:], [width, height])
-    inside = np.flatnonzero((ends > starts).all(axis=1))
-    crops = np.empty((len(inside), size, size, 3), np.uint8)
-    for crop, (x1, y1), (x2, y2) in zip(crops, starts[inside], ends[inside]):
-        cv2.resize(image[y1:y2, x1:x2], (size, size), dst=crop, interpolation=cv2.INTER_AREA)
-    return boxes[inside], crops
+    ends = np.minimum(corners[:, 2:], [sampler.width, sampler.height])
+    inside = (ends > starts).all(axis=1)
+    return boxes[inside], sampler.crops(starts[inside], ends[inside], size)
 
 
 def _run_in_parts(session, crops: np.ndarray) -> dict[str, np.ndarray] | None:

@@ -229,7 +229,7 @@ def _inside(image: np.ndarray, x: float, wide: float) -> float:
 def _text_size(image: np.ndarray, face: Face) -> float:
     """Pixels: grows with the face between what is just legible and what is loud in this frame."""
     height = image.shape[0]
-    return float(np.clip(0.085 * face.size, max(10.0, 0.0105 * height), max(12.0, 0.032 * height)))
+    return float(np.clip(0.09 * face.size, max(10.0, 0.0125 * height), max(12.0, 0.032 * height)))
 
 
 def _color(face: Face) -> tuple[int, int, int]:

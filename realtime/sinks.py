@@ -53,15 +53,11 @@ class VideoSink:
         self._start: float | None = None
         self._last = -_SHORTEST
         self._failed = self._closed = False
-        try:
-            self._container = av.open(f"file:{path}", "w", options=container_options)
-            self._stream = self._container.add_stream(
-                codec, rate=Fraction(fps).limit_denominator(1001), options=codec_options
-            )
-            self._set_up(self._stream.codec_context, fps)
-            self._container.start_encoding()
-        except av.error.FFmpegError as error:
-            raise self._error(error) from None
+        self._container = av.open(f"file:{path}", "w", options=container_options)
+        self._stream = self._container.add_stream(
+            codec, rate=Fraction(fps).limit_denominator(1001), options=codec_options
+        )
+        self._set_up(self._stream.codec_context, fps)
 
     def write(self, image: np.ndarray, time: float) -> None:
         """Adds a picture: uint8 H×W×3, RGB; time in seconds by any clock, the first becomes 0.
@@ -80,10 +76,16 @@ class VideoSink:
         self._encode(frame)
 
     def close(self) -> None:
-        """Writes what the encoder holds back, then the index. Further calls do nothing."""
+        """Writes what the encoder holds back, then the index. Further calls do nothing.
+
+        A video without a picture is no video: its file is removed.
+        """
         if self._closed:
             return
         self._closed = True
+        if self._start is None:
+            self._path.unlink(missing_ok=True)
+            return
         try:
             if not self._failed:
                 self._encode(None)

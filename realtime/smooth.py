@@ -15,8 +15,8 @@ RESTART_AFTER = 0.5
 class OneEuroFilter:
     """A low-pass filter whose cut-off grows with speed (Casiez et al. 2012).
 
-    cutoff: Hz for a still signal; lower is steadier. beta: Hz more for each unit a second; higher
-    lags less. Works on arrays of any shape, element by element.
+    cutoff: Hz for a still signal; lower is steadier. beta: Hz more for a speed of one unit a
+    second; higher lags less. Works on arrays of any shape, element by element.
     """
 
     SPEED_CUTOFF = 1.0
@@ -26,14 +26,14 @@ class OneEuroFilter:
         self._value: np.ndarray | None = None
         self._speed = 0.0
 
-    def __call__(self, value: np.ndarray, elapsed: float) -> np.ndarray:
-        """The filtered `value`, `elapsed` seconds after the one before it."""
+    def __call__(self, value: np.ndarray, elapsed: float, unit: float = 1.0) -> np.ndarray:
+        """The filtered `value`, `elapsed` seconds after the one before it; `unit` of speed."""
         if self._value is None or elapsed <= 0:
             self._value = np.array(value, dtype=np.float64)
             return self._value.copy()
         speed = (value - self._value) / elapsed
         self._speed = self._speed + _share(self.SPEED_CUTOFF, elapsed) * (speed - self._speed)
-        cutoff = self.cutoff + self.beta * np.abs(self._speed)
+        cutoff = self.cutoff + self.beta * np.abs(self._speed) / unit
         self._value = self._value + _share(cutoff, elapsed) * (value - self._value)
         return self._value.copy()
 
@@ -44,12 +44,12 @@ def _share(cutoff, elapsed: float):
 
 
 class _State:
-    """Filters of one face; lengths are in face sizes, so one setting suits near and far."""
+    """Filters of one face; speeds are in face sizes, so one setting suits near and far."""
 
     def __init__(self, strength: float):
         self.time = 0.0
-        self.geometry = OneEuroFilter(cutoff=2.0 / strength, beta=4.0)
-        self.pose = OneEuroFilter(cutoff=1.0 / strength, beta=0.08)
+        self.geometry = OneEuroFilter(cutoff=1.0 / strength, beta=5.0)
+        self.pose = OneEuroFilter(cutoff=0.7 / strength, beta=0.05)
         self.expression = OneEuroFilter(cutoff=1.0 / strength, beta=2.0)
 
 
@@ -80,7 +80,7 @@ class Smoother:
         state = self._states.setdefault(face.track_id, _State(self.strength))
         elapsed, state.time = time - state.time, time
         points = np.vstack([face.box.reshape(2, 2), face.landmarks]).astype(np.float64)
-        points = state.geometry(points / face.size, elapsed) * face.size
+        points = state.geometry(points, elapsed, unit=face.size)
         changes = {
             "box": points[:2].reshape(4).astype(np.float32),
             "landmarks": points[2:].astype(np.float32),

@@ -17,6 +17,7 @@ from realtime.pictures import PICTURES, pictures_in, quiet_opencv, read_picture
 MIN_SIDE = 16
 """Frames with a side of fewer pixels hold no face and are refused."""
 
+
 class SourceError(Exception):
     """A source cannot be opened, or it broke off. The message is one line that tells the fix."""
 
@@ -82,7 +83,7 @@ def open_source(spec: str | int | Path) -> Source:
     if camera := re.fullmatch(r"(?:/dev/video)?(-?[0-9]+)", text):
         return CameraSource(int(camera[1]))
     if "://" in text:
-        return _video(text, text)
+        return _video(text, re.sub("://[^/@]*@", "://", text))  # no password in a message
     path = Path(spec).expanduser()
     if path.is_dir():
         if not (pictures := pictures_in(path)):

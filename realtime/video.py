@@ -11,7 +11,8 @@ import numpy as np
 
 from realtime.source import Frame, Source, SourceError
 
-_OPEN_SECONDS, _READ_SECONDS = 10.0, 10.0
+_PATIENCE = 10.0  # seconds that a server may be silent
+_UNKNOWN = "is neither a video nor a picture that can be read."
 _QUARTER_TURNS = {
     1: cv2.ROTATE_90_COUNTERCLOCKWISE,
     2: cv2.ROTATE_180,
@@ -40,7 +41,9 @@ class VideoSource(Source):
 
     def _start(self) -> None:
         if not self._container.streams.video:
-            raise SourceError(f"{self.name} holds no video stream, only sound or data.")
+            if self._container.streams:
+                raise SourceError(f"{self.name} holds no video stream, only sound or data.")
+            raise SourceError(f"{self.name} is a video without a single frame.")
         self._stream = self._container.streams.video[0]
         self.live = "://" in self._url and self._container.duration is None
         # Threads that each decode a whole frame are fastest, and each holds back one frame.
@@ -54,6 +57,8 @@ class VideoSource(Source):
         self._decoded = self._decode()
         self._first = next(self._decoded, None)
         if self._first is None:
+            if self._container.format.name == "image2":  # FFmpeg went by the name alone
+                raise SourceError(f"{self.name} {_UNKNOWN}")
             if self._damaged or self._broken:
                 raise SourceError(
                     f"{self.name} breaks off before its first frame. Copy or record it again."
@@ -98,7 +103,7 @@ class VideoSource(Source):
                 else:
                     yield packet
         except av.error.FFmpegError as error:
-            self._broken, self._fault = True, error.strerror
+            self._broken, self._fault = True, _reason(error)
         yield None
 
     def _expected_frames(self) -> int | None:
@@ -120,7 +125,11 @@ class VideoSource(Source):
         return None
 
     def _report_break(self, count: int, clock: _Clock) -> None:
-        """Raises SourceError where frames are missing. FFmpeg itself often stops in silence."""
+        """Raises SourceError where frames are missing. FFmpeg itself often stops in silence.
+
+        A file is compared with the length that its header promises, with half a second to
+        spare: the last frames of whole files are often a little off.
+        """
         promised, end = self._promised_seconds(), clock.end
         cut = promised is not None and promised - end > max(0.5, 2 * clock.longest)
         if self.live:
@@ -168,13 +177,19 @@ class _Clock:
 
 def _open_container(url: str, name: str) -> av.container.InputContainer:
     options = {"rtsp_transport": "tcp"} if url.startswith("rtsp") else {}
-    timeout = None if url.startswith("file:") else (_OPEN_SECONDS, _READ_SECONDS)
+    timeout = None if url.startswith("file:") else _PATIENCE
     try:
         return av.open(url, options=options, timeout=timeout)
     except av.error.InvalidDataError:
         raise SourceError(f"{name} {_why_unreadable(url)}") from None
     except av.error.FFmpegError as error:
-        raise SourceError(f"{name} could not be opened: {error.strerror}.") from None
+        raise SourceError(f"{name} could not be opened: {_reason(error)}.") from None
+
+
+def _reason(error: av.error.FFmpegError) -> str:
+    if isinstance(error, av.error.ExitError):  # how PyAV reports that the time given has passed
+        return f"no answer within {_PATIENCE:.0f} s"
+    return error.strerror
 
 
 def _why_unreadable(url: str) -> str:
@@ -185,7 +200,7 @@ def _why_unreadable(url: str) -> str:
                     "is an MP4 that was cut off before its index (moov), so no frame can be "
                     "read. Copy or record it again."
                 )
-    return "is neither a video nor a picture that can be read."
+    return _UNKNOWN
 
 
 def _upright(picture: av.VideoFrame) -> np.ndarray:

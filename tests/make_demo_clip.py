@@ -71,7 +71,7 @@ def main(folder: Path) -> None:
 
 def open_stream(clip: av.container.OutputContainer) -> av.VideoStream:
     # One thread: with more, the bytes could depend on the machine.
-    options = {"preset": "slower", "crf": "26", "threads": "1"}
+    options = {"preset": "slower", "crf": "27", "threads": "1"}
     stream = clip.add_stream("libx264", rate=FPS, options=options)
     stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     context = stream.codec_context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
 
@@ -18,6 +18,7 @@ from train.export import export_run
 from train.loop import FitOptions, fit
 from train.mtcnn import export_mtcnn
 from train.recipes import RECIPES
+from train.reference import serve_standard_streams
 
 MODELS = Path("engine/models")
 
@@ -95,11 +96,24 @@ class ExportMtcnn:
             print(path)
 
 
+@dataclass(frozen=True)
+class ServeReference:
+    """The PyTorch side of `python -m realtime bench --reference`, which starts it by itself."""
+
+    network: str
+    pose_network: str
+    min_face: int = 40
+
+    def run(self) -> None:
+        serve_standard_streams(self.network, self.pose_network, self.min_face)
+
+
 COMMANDS = {
     "prepare": {"ferplus": PrepareFerplus},
     "fit": {name: Fit[recipe.options_type] for name, recipe in RECIPES.items()},
     "evaluate": Evaluate,
     "export": {"face": ExportFace, "mtcnn": ExportMtcnn},
+    "reference": ServeReference,
 }
 
 

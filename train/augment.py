@@ -13,18 +13,20 @@ from train.pose import mirrored, turned
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How strongly faces are changed; 0 switches a change off.
-
-    rotation: degrees either way. shift: fraction of the side. zoom: fraction of the size.
-    light: fraction of brightness and contrast. erase, blur: probability of each.
-    """
+    """How strongly faces are changed; 0 switches a change off."""
 
     rotation: float = 15.0
+    """Degrees either way."""
     shift: float = 0.08
+    """Fraction of the side, either way."""
     zoom: float = 0.12
+    """Fraction of the size, either way."""
     light: float = 0.3
+    """Fraction by which brightness and contrast vary."""
     erase: float = 0.3
+    """Probability of erasing a rectangle."""
     blur: float = 0.15
+    """Probability of a Gaussian blur."""
 
 
 class Augmenter:

@@ -50,7 +50,7 @@ def export_run(run: Path, output: Path) -> Path:
     in the models.json beside it. DataError where ONNX and torch differ too much."""
     model, config = load_model(run)
     best = load_state(RunFolder(run).best)["log"]
-    graph = ExportedModel(model)
+    graph = ExportedModel(model).eval()
     faces = torch.from_numpy(_faces(2))
     with warnings.catch_warnings():
         # Deprecations inside torch's own exporter; nothing that a user of it can change.

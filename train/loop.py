@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric, seed_everything
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from train.checkpoint import load_state, save_state
@@ -59,6 +59,18 @@ def make_fabric(device: str, precision: str) -> Fabric:
     return fabric
 
 
+def warm_average(decay: float):
+    """An exponential average that forgets faster at first, when the weights are still poor."""
+
+    def average(averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
+        if not averaged.is_floating_point():
+            return current
+        updates = float(count)
+        return torch.lerp(current, averaged, min(decay, (1 + updates) / (10 + updates)))
+
+    return average
+
+
 def fit(recipe_name: str, options: FitOptions, recipe_options, data: PreparedFaces, resume: bool):
     """Train a recipe; returns the log, one dict an epoch."""
     run = RunFolder(options.run)
@@ -74,9 +86,7 @@ def fit(recipe_name: str, options: FitOptions, recipe_options, data: PreparedFac
     recipe = RECIPES[recipe_name](recipe_options, len(data.classes))
     loader = training_loader(FaceDataset(data, data.rows("train")), options.batch_size)
     recipe.setup(fabric, steps=options.epochs * len(loader))
-    averaged = AveragedModel(
-        recipe.model, multi_avg_fn=get_ema_multi_avg_fn(options.average), use_buffers=True
-    )
+    averaged = AveragedModel(recipe.model, avg_fn=warm_average(options.average), use_buffers=True)
     log = _restore(run, recipe, averaged) if resume else []
     fabric.print(
         f"{recipe_name} on {fabric.device}, {options.precision}: {len(loader.dataset)} faces, "

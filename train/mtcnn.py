@@ -3,9 +3,10 @@
 Paper: Zhang, Zhang, Li, Qiao, "Joint Face Detection and Alignment Using Multitask Cascaded
 Convolutional Networks", 2016. The weights are those that ship inside facenet-pytorch.
 
-All three take `images`, uint8 N×H×W×3 RGB, and normalise inside the graph. Measured on a CPU,
-that is faster than handing over float N×3×H×W: the pyramid and the crops stay uint8 outside, and
-ONNX Runtime transposes bytes faster than NumPy or OpenCV convert to planes of floats.
+All three take `images`, float32 N×H×W×3 RGB from 0 to 255, and normalise inside the graph. Not
+uint8: the pyramid and the crops are means, and rounding them changes which of several overlapping
+windows wins (see :mod:`realtime.area`). Not N×3×H×W: that is how the images lie in memory, and
+ONNX Runtime transposes them faster than NumPy or OpenCV.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def export_mtcnn(output_dir: Path) -> list[Path]:
 
 
 class _Graph(nn.Module):
-    """One facenet-pytorch network with uint8 N×H×W×3 in and the face probability alone out."""
+    """One facenet-pytorch network with float32 N×H×W×3 in and the face probability alone out."""
 
     name: str
     notes: str
@@ -56,7 +57,7 @@ class _Graph(nn.Module):
         self.network = network
 
     def _planes(self, images: torch.Tensor) -> torch.Tensor:
-        return (images.permute(0, 3, 1, 2).float() - 127.5) * 0.0078125
+        return (images.permute(0, 3, 1, 2) - 127.5) * 0.0078125
 
 
 class _PNetGraph(_Graph):
@@ -119,7 +120,7 @@ def _export(graph: _Graph, size: tuple[int, int], outputs: tuple[str, ...], fold
     graph.eval()
     images, expected = _reference(graph, size)
     _split_prelus(graph.network)
-    example = torch.randint(0, 256, (2, *size, 3), dtype=torch.uint8)
+    example = torch.rand(2, *size, 3) * 255
     free = {0: "batch", 1: "height", 2: "width"} if graph.name == "pnet" else {0: "batch"}
     with warnings.catch_warnings():
         # Deprecations inside torch's own exporter; nothing that a user of it can change.
@@ -169,7 +170,7 @@ def _name_free_dimensions(model: onnx.ModelProto) -> None:
 def _reference(graph: _Graph, size: tuple[int, int]) -> tuple[np.ndarray, list[np.ndarray]]:
     """Random images and what the untouched network makes of them in torch."""
     height, width = (73, 101) if graph.name == "pnet" else size
-    images = np.random.default_rng(0).integers(0, 256, (3, height, width, 3), dtype=np.uint8)
+    images = 255 * np.random.default_rng(0).random((3, height, width, 3), dtype=np.float32)
     with torch.no_grad():
         outputs = graph(torch.from_numpy(images))
     return images, [output.numpy() for output in outputs]

@@ -19,21 +19,22 @@ from train.networks.face_model import POSE_SCALE, FaceModel
 
 @dataclass(frozen=True)
 class BaselineOptions:
-    """Hyper-parameters of the baseline.
-
-    network, pose_network: names from train.networks.encoders. dropout: before the classifier.
-    mixup: parameter of the Beta distribution (Zhang et al. 2018), 0 for none.
-    rate: peak of the one-cycle learning rate. decay: AdamW's weight decay. clip: largest norm of
-    the gradient.
-    """
+    """Hyper-parameters of the baseline."""
 
     network: str = "resnet18-half"
+    """Encoder of the expression branch, by its name in train.networks.encoders."""
     pose_network: str = "resnet10-half"
+    """Encoder of the pose branch."""
     dropout: float = 0.3
+    """Share of the feature dropped before the expression classifier."""
     mixup: float = 0.2
+    """Parameter of mixup's Beta distribution (Zhang et al. 2018), 0 for none."""
     rate: float = 2e-3
+    """Peak of the one-cycle learning rate."""
     decay: float = 0.05
+    """Weight decay of AdamW."""
     clip: float = 5.0
+    """Largest norm of the gradient."""
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
@@ -73,7 +74,10 @@ class Baseline:
             "pose": pose_error(angles, pose, batch.pose_known),
         }
         self.fabric.backward(sum(losses.values()))
-        self.fabric.clip_gradients(self.model, self.optimizer, max_norm=self.options.clip)
+        # What is not finite is reported by the loop, which knows of every recipe's losses.
+        self.fabric.clip_gradients(
+            self.model, self.optimizer, max_norm=self.options.clip, error_if_nonfinite=False
+        )
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.schedule.step()

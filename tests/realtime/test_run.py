@@ -1,0 +1,129 @@
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from realtime.faces import EXPRESSIONS, HeadPose
+from realtime.run import Outputs, Run
+from realtime.source import Frame, SourceError
+from realtime.window import HELP
+from tests.realtime.test_track import face_at
+
+WIDTH, HEIGHT = 320, 240
+
+
+class FakePipeline:
+    """Sees one face at the image's left, turned to the image's right."""
+
+    def process(self, frame):
+        expression = np.full(8, 0.02, np.float32)
+        expression[EXPRESSIONS.index("happiness")] = 0.86
+        pose = HeadPose(25.0, 5.0, 10.0)
+        return [replace(face_at(80, 120), track_id=3, expression=expression, pose=pose)]
+
+
+class FakeWindow:
+    """Presses the given keys, one a frame, and keeps what it was shown."""
+
+    def __init__(self, keys=()):
+        self.keys, self.pictures, self.waits = list(keys), [], []
+
+    def show(self, image, wait=0.0):
+        self.pictures.append(image.copy())
+        self.waits.append(wait)
+        return self.keys.pop(0) if self.keys else ""
+
+
+def frames(count):
+    for index in range(count):
+        yield Frame(np.full((HEIGHT, WIDTH, 3), 90, np.uint8), index, index / 25)
+
+
+def source(count=10, live=False):
+    return SimpleNamespace(width=WIDTH, height=HEIGHT, fps=25.0, frames=count, live=live)
+
+
+def run(tmp_path, count=10, keys=None, outputs=Outputs(), **options):
+    window = FakeWindow(keys) if keys is not None else None
+    with Run(source(count, live=True), FakePipeline(), outputs, window, **options) as run:
+        run.process(frames(count))
+    return run, window
+
+
+def all_outputs(folder):
+    return Outputs(folder / "out.mp4", folder / "out.jsonl", folder / "out.csv")
+
+
+def pictures_of(path):
+    with av.open(str(path)) as video:
+        return [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+
+
+def test_every_frame_reaches_every_file(tmp_path):
+    done, _ = run(tmp_path, 10, outputs=all_outputs(tmp_path))
+
+    assert len(pictures_of(tmp_path / "out.mp4")) == 10
+    lines = [json.loads(line) for line in open(tmp_path / "out.jsonl")]
+    assert [line["frame"] for line in lines] == list(range(10))
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 11
+    assert "happiness" in done.summary.table() and "+25°" in done.summary.table()
+
+
+def test_a_mirror_turns_the_picture_but_not_the_numbers(tmp_path):
+    run(tmp_path, 2, outputs=all_outputs(tmp_path), mirror=True)
+
+    (face,) = json.loads((tmp_path / "out.jsonl").read_text().splitlines()[0])["faces"]
+    assert face["pose"] == {"yaw": 25.0, "pitch": 5.0, "roll": 10.0}
+    assert face["box"][0] < WIDTH / 2
+    red, green, blue = pictures_of(tmp_path / "out.mp4")[0].astype(int).transpose(2, 0, 1)
+    _, columns = np.nonzero((blue > red + 60) & (blue > green + 40))
+    nose = WIDTH - 1 - 80
+    assert abs(columns.mean() - nose) < 30, "the axes stand at the mirrored nose"
+    assert columns.mean() < nose, "and the z axis points to the other side"
+
+
+def test_keys(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done, window = run(tmp_path, 12, keys=["", "p", "", "h", "s", "r", "", "", "r", "q"])
+
+    assert len(window.pictures) == 10, "q ends the run"
+    assert np.abs(window.pictures[1].astype(int) - window.pictures[2]).max() > 50, "p hides the axes"
+    picture, video = done.saved
+    saved = cv2.imread(str(picture))[:, :, ::-1]
+    np.testing.assert_array_equal(saved, window.pictures[4])
+    assert len(pictures_of(video)) == 3
+
+
+def test_a_recording_left_on_is_finished_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done, _ = run(tmp_path, 5, keys=["r"])
+    assert len(pictures_of(done.saved[0])) == 4
+
+
+def test_a_file_is_shown_at_its_own_speed_and_a_camera_at_once(tmp_path):
+    for live in (False, True):
+        window = FakeWindow()
+        with Run(source(5, live), FakePipeline(), Outputs(), window) as shown:
+            shown.process(frames(5))
+        assert (max(window.waits) > 0.01) is not live
+
+
+def test_a_source_that_breaks_leaves_whole_files(tmp_path):
+    def breaking():
+        yield from frames(4)
+        raise SourceError("clip.mp4 breaks off after 4 frames.")
+
+    with pytest.raises(SourceError):
+        with Run(source(), FakePipeline(), all_outputs(tmp_path)) as broken:
+            broken.process(breaking())
+
+    assert len(pictures_of(tmp_path / "out.mp4")) == 4
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 4
+
+
+def test_help_names_every_key():
+    assert all(f"{key} " in HELP for key in "qsrph")

@@ -1,0 +1,52 @@
+"""A tiny dataset and a tiny run, made once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs the train extra")
+
+from realtime.align import FACE_SIZE, TEMPLATE  # noqa: E402
+from realtime.faces import EXPRESSIONS  # noqa: E402
+from train.data.prepared import LabelledFace, read_prepared, write_prepared  # noqa: E402
+from train.loop import FitOptions, fit  # noqa: E402
+from train.recipes.baseline import BaselineOptions  # noqa: E402
+
+
+def tiny_rows(count: int, seed: int = 0):
+    """Faces whose class is a bright bar at a height of its own; every fourth is for validation."""
+    random = np.random.default_rng(seed)
+    for index in range(count):
+        label = index % 4
+        face = random.integers(0, 60, (FACE_SIZE, FACE_SIZE, 1), dtype=np.uint8)
+        face[20 + 20 * label : 34 + 20 * label] += 180
+        votes = [0] * len(EXPRESSIONS)
+        votes[label] = 10
+        split = ("train", "train", "test", "validation")[index // 4 % 4]
+        yaw = float(random.uniform(-50, 50))
+        row = LabelledFace(
+            f"face{index}", split, EXPRESSIONS[label], tuple(votes), (yaw, 5.0, -3.0),
+            index % 5 > 0, 7.0, TEMPLATE,
+        )  # fmt: skip
+        yield row, face
+
+
+@pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory):
+    """128 made-up faces of four classes in the prepared format, on disk."""
+    folder = tmp_path_factory.mktemp("prepared")
+    write_prepared(folder, "made up", EXPRESSIONS, "made up", tiny_rows(128), 128, channels=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_data, tmp_path_factory):
+    """A baseline trained on them for three epochs with a small network."""
+    options = FitOptions(
+        tiny_data, tmp_path_factory.mktemp("runs") / "tiny", epochs=3, batch_size=16,
+        average=0.5, precision="32-true", device="cpu",
+    )  # fmt: skip
+    recipe = BaselineOptions(network="resnet10-half", dropout=0.0, mixup=0.0)
+    fit("baseline", options, recipe, read_prepared(tiny_data), resume=False)
+    return options.run

@@ -1,0 +1,48 @@
+import subprocess
+import sys
+
+import pytest
+
+from train.__main__ import COMMANDS, main
+
+
+def test_prepared_data_to_model_file(tiny_data, tmp_path):
+    run, model = tmp_path / "run", tmp_path / "model.onnx"
+    small = ["--network", "resnet10-half", "--epochs", "1", "--batch-size", "32"]
+    assert main(["fit", "baseline", "--data", str(tiny_data), "--run", str(run), *small]) == 0
+    assert main(["evaluate", "--run", str(run), "--data", str(tiny_data)]) == 0
+    assert main(["export", "face", "--run", str(run), "--output", str(model)]) == 0
+
+    assert (run / "evaluation-validation.json").exists() and model.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, code",
+    [
+        ([], 2),
+        (["fly"], 2),
+        (["prepare", "imagenet"], 2),
+        (["fit", "baseline", "--data", "nowhere", "--run", "nowhere"], 1),
+        (["evaluate", "--run", "nowhere"], 1),
+        (["export", "face", "--run", "nowhere"], 1),
+        (["prepare", "ferplus", "--source", "nowhere"], 1),
+    ],
+)
+def test_bad_input_is_one_line_and_a_code(arguments, code, capsys):
+    assert main(arguments) == code
+    message = capsys.readouterr().err.strip()
+    assert message and "\n" not in message
+
+
+def test_an_unknown_option_is_an_error():
+    command = [sys.executable, "-m", "train", "fit", "baseline", "--speed", "9"]
+    result = subprocess.run(command, capture_output=True, text=True)
+
+    assert result.returncode == 2
+    assert "--speed" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_help_lists_every_command(capsys):
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in COMMANDS)

@@ -1,0 +1,86 @@
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+
+import train.loop
+from train.checkpoint import load_state
+from train.data.prepared import DataError, read_prepared
+from train.loop import FitOptions, fit, make_fabric
+from train.recipes.baseline import BaselineOptions
+
+SMALL = BaselineOptions(network="resnet10-half", dropout=0.1)
+
+
+def options(data, run, **changes) -> FitOptions:
+    defaults = {"epochs": 2, "batch_size": 16, "precision": "32-true", "device": "cpu"}
+    return FitOptions(data, run, **(defaults | changes))
+
+
+def test_the_tiny_task_is_learnt(tiny_run):
+    rows = list(csv.DictReader(open(tiny_run / "log.csv")))
+
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    assert float(rows[-1]["loss_expression"]) < 0.6 * float(rows[0]["loss_expression"])
+    assert max(float(row["accuracy"]) for row in rows) > 0.9
+    assert (tiny_run / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    config = json.loads((tiny_run / "config.json").read_text())
+    assert config["options"]["network"] == "resnet10-half" and config["fit"]["seed"] == 0
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(tiny_data, tmp_path, monkeypatch):
+    data = read_prepared(tiny_data)
+    fit("baseline", options(tiny_data, tmp_path / "whole"), SMALL, data, resume=False)
+    keep = train.loop._keep
+
+    def keep_and_stop(run, *rest):
+        keep(run, *rest)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.loop, "_keep", keep_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        fit("baseline", options(tiny_data, tmp_path / "broken"), SMALL, data, resume=False)
+    monkeypatch.setattr(train.loop, "_keep", keep)
+    fit("baseline", options(tiny_data, tmp_path / "broken"), SMALL, data, resume=True)
+
+    whole, broken = (load_state(tmp_path / name / "last.safetensors") for name in ("whole", "broken"))
+    assert whole["averaged"].keys() == broken["averaged"].keys()
+    for name, tensor in whole["averaged"].items():
+        assert torch.equal(tensor, broken["averaged"][name]), name
+
+
+def test_resume_and_fresh_start_do_not_mix(tiny_data, tiny_run):
+    data = read_prepared(tiny_data)
+    with pytest.raises(DataError, match="already holds a run"):
+        fit("baseline", options(tiny_data, tiny_run), SMALL, data, resume=False)
+    with pytest.raises(DataError, match="another fit.average, fit.epochs, options.dropout"):
+        changed = dataclasses.replace(SMALL, mixup=0.0)
+        fit("baseline", options(tiny_data, tiny_run), changed, data, resume=True)
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
+    tiny_data, tmp_path, monkeypatch
+):
+    data, run = read_prepared(tiny_data), tmp_path / "run"
+    soft_cross_entropy = train.recipes.baseline.soft_cross_entropy
+    calls = iter(range(1000))
+
+    def breaks_in_the_second_epoch(logits, target):
+        return soft_cross_entropy(logits, target) * (1 if next(calls) < 4 else float("nan"))
+
+    monkeypatch.setattr(train.recipes.baseline, "soft_cross_entropy", breaks_in_the_second_epoch)
+    with pytest.raises(DataError, match="epoch 2.*checkpoint of the last good epoch is kept"):
+        fit("baseline", options(tiny_data, run, epochs=3), SMALL, data, resume=False)
+
+    state = load_state(run / "last.safetensors")
+    assert len(state["log"]) == 1
+    assert all(np.isfinite(tensor).all() for tensor in state["recipe"]["model"].values())
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
+def test_cuda_without_cuda_says_why():
+    with pytest.raises(DataError, match="no CUDA device.*--device cpu"):
+        make_fabric("cuda", "32-true")
