@@ -83,6 +83,7 @@ def _recognise(options: Options) -> int:
     if (options.camera is None) == (options.source is None):
         raise UsageError("Say what to look at: --camera 0, or --source FILE_OR_URL_OR_FOLDER.")
     outputs = Outputs(options.output, options.jsonl, options.csv)
+    _check_outputs(options, outputs)
     with ExitStack() as stack:
         windowed = _wants_window(options, outputs)
         spec = options.source if options.camera is None else options.camera
@@ -98,6 +99,15 @@ def _recognise(options: Options) -> int:
         finally:
             print(f"{run.summary.frames} frames\n{run.summary.table()}")
     return 0
+
+
+def _check_outputs(options: Options, outputs: Outputs) -> None:
+    """UsageError where writing one file would destroy another."""
+    used = [Path(options.source).resolve()] if options.source else []
+    for path in filter(None, (outputs.video, outputs.jsonl, outputs.csv)):
+        if path.resolve() in used:
+            raise UsageError(f"{path} is given twice; each output needs a file of its own.")
+        used.append(path.resolve())
 
 
 def _wants_window(options: Options, outputs: Outputs) -> bool:

@@ -63,7 +63,8 @@ class Detector:
         self.thresholds = thresholds
         self.max_faces = max_faces
         self._sessions = [
-            open_session(f"mtcnn_{net}", backend, device, threads) for net in ("pnet", "rnet", "onet")
+            open_session(f"mtcnn_{net}", backend, device, threads)
+            for net in ("pnet", "rnet", "onet")
         ]
         self._pnet, self._rnet, self._onet = self._sessions
 
@@ -78,7 +79,10 @@ class Detector:
         An image too small to hold a face of `min_face` pixels gives an empty list. ValueError
         for an array of another dtype or shape.
         """
-        sampler = AreaSampler(_checked(image))
+        image = _checked(image)
+        if min(image.shape[:2]) < self.min_face:
+            return []
+        sampler = AreaSampler(image)
         boxes = self.p_stage(sampler)
         boxes = self.r_stage(sampler, boxes)
         faces = self.o_stage(sampler, boxes)

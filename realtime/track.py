@@ -55,9 +55,12 @@ class Tracker:
 
     def update(self, faces: list[Face], time: float) -> list[Face]:
         """The faces of one frame, in their order, with ids. `time` in seconds must not go back."""
-        self._tracks = [track for track in self._tracks if time - track.time <= self.max_gap]
+        self._tracks = [track for track in self._tracks if time - track.time < self.max_gap]
         owner = self._match(faces, time)
-        return [replace(face, track_id=self._assign(face, owner.get(i), time)) for i, face in enumerate(faces)]
+        return [
+            replace(face, track_id=self._assign(face, owner.get(index), time))
+            for index, face in enumerate(faces)
+        ]
 
     def _match(self, faces: list[Face], time: float) -> dict[int, _Track]:
         """Which track each face continues: nearest pairs first, each track and face once."""

@@ -34,6 +34,10 @@ RUN_ERRORS = (
 )
 
 _FATAL_ONLY = 4
+# ONNX Runtime's own notices (no graphics card here, and the like) tell a user nothing to act on;
+# what matters is checked and said by this module.
+onnxruntime.set_default_logger_severity(_FATAL_ONLY)
+
 _DTYPES = {
     "tensor(float)": np.float32,
     "tensor(float16)": np.float16,
@@ -121,7 +125,9 @@ def _session_options(threads: int | None) -> onnxruntime.SessionOptions:
 
 def _tensor_info(node) -> TensorInfo:
     if node.type not in _DTYPES:
-        raise EngineError(f"its tensor {node.name} has the type {node.type}, which is not supported")
+        raise EngineError(
+            f"its tensor {node.name} has the type {node.type}, which is not supported"
+        )
     shape = tuple(
         size if isinstance(size, int) else size or f"dim{axis}"
         for axis, size in enumerate(node.shape)

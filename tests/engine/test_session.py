@@ -33,7 +33,8 @@ def test_describes_itself(model_file):
         assert session.metadata == {"purpose": "test"}
         assert session.sha256 == hashlib.sha256(model_file.read_bytes()).hexdigest()
         version = ".".join(onnxruntime.__version__.split(".")[:2])
-        assert session.description == f"ONNX Runtime {version}, CPUExecutionProvider, fp32, 2 threads"
+        used = f"ONNX Runtime {version}, CPUExecutionProvider, fp32, 2 threads"
+        assert session.description == used
 
 
 @pytest.mark.parametrize(
@@ -76,14 +77,11 @@ def test_a_failure_inside_the_network_is_an_engine_error(tmp_path):
         session.run({"values": np.ones((2, 5), np.float32)})
 
 
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [(b"", "cannot be opened"), (b"not a model", "cannot be opened")],
-)
-def test_a_file_that_is_not_onnx(tmp_path, content, message, capfd):
+@pytest.mark.parametrize("content", [b"", b"not a model"])
+def test_a_file_that_is_not_onnx(tmp_path, content, capfd):
     path = tmp_path / "broken.onnx"
     path.write_bytes(content)
-    with pytest.raises(EngineError, match=message) as raised:
+    with pytest.raises(EngineError, match="broken.onnx cannot be opened") as raised:
         open_session(path)
     assert len(str(raised.value).splitlines()) == 1
     assert capfd.readouterr() == ("", "")
@@ -103,7 +101,8 @@ def test_a_model_of_strings_is_refused(tmp_path):
         [onnx.helper.make_tensor_value_info("same", TensorProto.STRING, [1])],
     )
     opset = onnx.helper.make_opsetid("", 18)
-    onnx.save(onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9), tmp_path / "s.onnx")
+    model = onnx.helper.make_model(graph, opset_imports=[opset], ir_version=9)
+    onnx.save(model, tmp_path / "s.onnx")
     with pytest.raises(EngineError, match="tensor\\(string\\), which is not supported"):
         open_session(tmp_path / "s.onnx")
 

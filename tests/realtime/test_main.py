@@ -1,0 +1,203 @@
+"""The command line as a user meets it: good runs, and every kind of bad input."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+import realtime.__main__
+from engine.registry import MODELS
+from realtime.__main__ import main
+from tests.realtime.media import cut, scene, write_empty_video, write_video
+
+ROOT = Path(__file__).resolve().parents[2]
+CLIP = ROOT / "tests/data/astronaut.mp4"
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """The first second of the astronaut."""
+    path = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    with av.open(str(CLIP)) as video:
+        images = [frame.to_ndarray(format="rgb24") for frame, _ in zip(video.decode(video=0), range(25))]
+    return write_video(path, images)
+
+
+def decoded(path) -> int:
+    with av.open(str(path)) as video:
+        return sum(1 for _ in video.decode(video=0))
+
+
+def records(path) -> list[dict]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def test_a_video_in_records_out(clip, tmp_path, capsys):
+    outputs = {name: tmp_path / f"out.{name}" for name in ("webm", "jsonl", "csv")}
+    code = main(
+        ["--source", str(clip), "--no-display", "--output", str(outputs["webm"])]
+        + ["--jsonl", str(outputs["jsonl"]), "--csv", str(outputs["csv"]), "--max-faces", "1"]
+    )
+
+    assert code == 0
+    lines = records(outputs["jsonl"])
+    assert [line["frame"] for line in lines] == list(range(25))
+    assert lines[5]["time"] == pytest.approx(0.2, abs=1e-3)
+    for line in lines:
+        (face,) = line["faces"]
+        assert face["id"] == 0 and len(face["landmarks"]) == 5
+        assert sum(face["expression"]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+        assert set(face["pose"]) == {"yaw", "pitch", "roll"}
+    assert decoded(outputs["webm"]) == 25
+    assert len(outputs["csv"].read_text().splitlines()) == 26
+    printed = capsys.readouterr().out
+    assert "sha256" in printed and "CPUExecutionProvider" in printed and "25 frames" in printed
+
+
+def test_a_folder_of_pictures(tmp_path):
+    with av.open(str(CLIP)) as video:
+        picture = next(video.decode(video=0)).to_ndarray(format="bgr24")
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "1.png"), picture)
+    cv2.imwrite(str(folder / "2.jpg"), cv2.resize(picture, None, fx=1.5, fy=1.5))
+    cv2.imwrite(str(folder / "10.png"), np.zeros_like(picture))
+
+    assert main(["--source", str(folder), "--no-display", "--jsonl", str(tmp_path / "o.jsonl")]) == 0
+
+    assert [len(line["faces"]) for line in records(tmp_path / "o.jsonl")] == [1, 1, 0]
+
+
+def bad_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
+    """Options that cannot work, and words that the message must have."""
+    text = folder / "text.mp4"
+    text.write_text("This is no video.")
+    (folder / "empty").mkdir()
+    cv2.imwrite(str(folder / "tiny.png"), np.zeros((3, 3, 3), np.uint8))
+    good = str(write_video(folder / "good.mp4", [scene(i) for i in range(3)]))
+    out = ["--jsonl", str(folder / "o.jsonl")]
+    source = {
+        "missing file": (str(folder / "missing.mp4"), "does not exist"),
+        "text as video": (str(text), "text.mp4"),
+        "video without frames": (str(write_empty_video(folder / "none.mp4")), "none.mp4"),
+        "empty folder": (str(folder / "empty"), "holds no pictures"),
+        "tiny picture": (str(folder / "tiny.png"), "3×3"),
+    }
+    cases = {name: (["--source", path, *out], words) for name, (path, words) in source.items()}
+    return cases | {
+        "no such camera": (["--camera", "99", *out], "Camera 99 could not be opened"),
+        "no output folder": (
+            ["--source", good, "--output", str(folder / "nowhere/o.mp4")], "create the folder",
+        ),
+        "output cannot be written": (
+            ["--source", good, "--jsonl", str(text / "o.jsonl")], "cannot be written",
+        ),
+        "output is the source": (["--source", good, "--output", good], "given twice"),
+        "unknown format": (["--source", good, "--output", str(folder / "o.avi")], ".mp4 or .webm"),
+        "no such model": (["--source", good, "--model", "nothing.onnx", *out], "nothing.onnx"),
+        "model of another kind": (
+            ["--source", good, "--model", "mtcnn_onet", *out], "not a face model",
+        ),
+        "model is no model": (["--source", good, "--model", str(text), *out], "text.mp4"),
+        "nothing to look at": ([], "--camera 0"),
+        "two things to look at": (["--camera", "0", "--source", good], "--camera 0"),
+        "nothing to show or write": (["--source", good, "--no-display"], "--jsonl"),
+        "face too small": (["--source", good, "--min-face", "3", *out], "12 or more"),
+        "no faces wanted": (["--source", good, "--max-faces", "0", *out], "1 or more"),
+        "smoothing below zero": (["--source", good, "--smoothing=-1", *out], "0 or more"),
+    }  # fmt: skip
+
+
+def test_bad_input_is_one_clear_line(tmp_path, capsys, monkeypatch, subtests):
+    monkeypatch.setattr(realtime.__main__, "display_problem", lambda: "There is no display here.")
+    for name, (arguments, words) in bad_inputs(tmp_path).items():
+        with subtests.test(name):
+            code = main(arguments)
+            error = capsys.readouterr().err.strip()
+            assert code in (1, 2)
+            assert words in error and "\n" not in error and "Traceback" not in error
+
+
+def test_a_flipped_byte_in_a_shipped_model_is_noticed(tmp_path, capsys, monkeypatch):
+    models = tmp_path / "models"
+    models.mkdir()
+    for path in MODELS.iterdir():
+        (models / path.name).write_bytes(path.read_bytes())
+    damaged = bytearray((models / "ipd_fer.onnx").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (models / "ipd_fer.onnx").write_bytes(damaged)
+    monkeypatch.setattr("engine.registry.MODELS", models)
+
+    model = str(models / "ipd_fer.onnx")
+    code = main(["--source", str(CLIP), "--no-display", "--jsonl", str(tmp_path / "o"), "--model", model])
+
+    assert code == 1
+    assert "does not match its sha256" in capsys.readouterr().err
+
+
+def test_a_truncated_video_is_processed_as_far_as_it_goes(clip, tmp_path, capsys):
+    with av.open(str(clip)) as video:
+        images = [frame.to_ndarray(format="rgb24") for frame in video.decode(video=0)]
+    whole = write_video(tmp_path / "whole.mp4", images, movflags="faststart")
+    out = tmp_path / "out.mp4"
+
+    code = main(["--source", str(cut(whole, 0.93)), "--no-display", "--output", str(out)])
+
+    assert code == 1
+    assert "breaks off" in capsys.readouterr().err
+    assert 5 <= decoded(out) < 25
+
+
+def test_an_unknown_option_is_an_error(capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["--speed", "9"])
+    assert exit.value.code == 2
+    assert "--speed" in capsys.readouterr().err
+
+
+def test_without_a_display_a_run_says_so_and_goes_on(clip, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(realtime.__main__, "display_problem", lambda: "There is no display here.")
+
+    assert main(["--source", str(clip), "--jsonl", str(tmp_path / "o.jsonl")]) == 0
+    assert "no display here. Running without a window" in capsys.readouterr().out
+    assert main(["--source", str(clip)]) == 2
+    assert "--jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")
+def test_ctrl_c_leaves_a_playable_video_and_whole_lines(tmp_path):
+    video, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    command = [sys.executable, "-m", "realtime", "--source", str(CLIP), "--no-display"]
+    process = subprocess.Popen(
+        [*command, "--output", str(video), "--jsonl", str(lines)],
+        cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and (not lines.exists() or lines.stat().st_size < 8000):
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+
+    assert process.returncode == 130
+    assert "Stopped" in error and "Traceback" not in error
+    count = len(records(lines))
+    assert 5 < count < 250
+    assert abs(decoded(video) - count) <= 1
+
+
+def test_the_application_needs_neither_torch_nor_gradio():
+    program = "import sys, realtime.__main__; print(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = {name.split(".")[0] for name in result.stdout.split()}
+    assert not loaded & {"torch", "torchvision", "facenet_pytorch", "gradio", "train", "matplotlib"}
