@@ -16,6 +16,7 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
+from engine.benchmark import check_writable
 from engine.session import EngineError
 from realtime.detect import Detector
 from realtime.pipeline import FacePipeline, Recogniser
@@ -30,7 +31,7 @@ class BenchOptions:
     source: str = "tests/data/astronaut.mp4"
     """Video or pictures to take frames from."""
     frames: int = 100
-    """How many frames to take."""
+    """At most how many frames to take."""
     repeats: int = 3
     """How often to run over them."""
     min_face: int = 40
@@ -49,6 +50,8 @@ class BenchOptions:
 def bench_command(arguments: list[str]) -> int:
     """Run the benchmark; returns the exit code."""
     options = tyro.cli(BenchOptions, prog="python -m realtime bench", args=arguments)
+    if options.json:
+        check_writable(options.json)
     with open_source(options.source) as source:
         frames = list(islice(source, options.frames))
     recogniser = Recogniser(options.model, options.backend, options.device)

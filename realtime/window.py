@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,12 +21,20 @@ def display_problem() -> str | None:
     return None
 
 
+def _give_qt_a_font_folder() -> None:
+    """OpenCV names a folder that its package lacks, about which Qt complains on the console."""
+    system = Path("/usr/share/fonts")
+    folder = system if system.is_dir() else Path(cv2.__file__).parent
+    os.environ["QT_QPA_FONTDIR"] = str(folder)
+
+
 class Window:
     """Shows frames under a title; a context manager that closes the window."""
 
     def __init__(self, title: str):
         self._title = title
-        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO)
+        _give_qt_a_font_folder()
+        cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         self._sized = False
 
     def show(self, image: np.ndarray, wait: float = 0.0) -> str:

@@ -1,0 +1,47 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from realtime.__main__ import main
+
+CLIP = str(Path(__file__).resolve().parents[1] / "data/astronaut.mp4")
+QUICK = ["bench", "--source", CLIP, "--frames", "2", "--repeats", "1"]
+
+
+def test_every_stage_is_measured(tmp_path, capsys):
+    out = tmp_path / "bench.json"
+    assert main([*QUICK, "--json", str(out)]) == 0
+
+    measured = json.loads(out.read_text())
+    assert list(measured["stages"]) == ["detect", "track", "align", "recognise", "smooth"]
+    assert measured["faces_per_frame"] == 1 and measured["size"] == [640, 480]
+    whole = measured["frame"]["median_ms"]
+    assert 0 < measured["stages"]["detect"]["median_ms"] < whole
+    assert "whole frame" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_the_reference_runs_on_the_same_frames(tmp_path):
+    pytest.importorskip("torch", reason="the reference needs the train extra")
+    out = tmp_path / "bench.json"
+    assert main([*QUICK, "--reference", "--json", str(out)]) == 0
+
+    measured = json.loads(out.read_text())
+    assert measured["reference"]["faces_per_frame"] == 1
+    assert measured["reference"]["median_ms"] > 0
+    ratio = measured["reference"]["median_ms"] / measured["frame"]["median_ms"]
+    assert measured["speedup"] == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize(
+    "extra, words",
+    [
+        (["--json", "/nowhere/at/all/bench.json"], "/nowhere/at/all"),
+        (["--model", "nothing.onnx"], "nothing.onnx"),
+    ],
+)
+def test_bad_input_is_one_clear_line(extra, words, capsys):
+    assert main([*QUICK, *extra]) == 1
+    error = capsys.readouterr().err.strip()
+    assert words in error and "\n" not in error
