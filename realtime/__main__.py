@@ -88,7 +88,7 @@ def _recognise(options: Options) -> int:
         windowed = _wants_window(options, outputs)
         spec = options.source if options.camera is None else options.camera
         source = stack.enter_context(open_source(spec))
-        pipeline = stack.enter_context(_pipeline(options))
+        pipeline = stack.enter_context(_pipeline(options, source.still))
         window = stack.enter_context(Window("Expression and head pose")) if windowed else None
         run = stack.enter_context(Run(source, pipeline, outputs, window, options.mirror))
         size = f"{source.width}×{source.height}"
@@ -121,7 +121,7 @@ def _wants_window(options: Options, outputs: Outputs) -> bool:
     return not problem
 
 
-def _pipeline(options: Options) -> FacePipeline:
+def _pipeline(options: Options, still: bool) -> FacePipeline:
     if options.smoothing < 0:
         raise UsageError(f"--smoothing {options.smoothing}: give 0 or more.")
     recogniser = Recogniser(options.model, options.backend, options.device)
@@ -137,7 +137,7 @@ def _pipeline(options: Options) -> FacePipeline:
     session = recogniser.session
     print(f"Model    {session.path.name}, sha256 {session.sha256[:12]}")
     print(f"Engine   {session.description}")
-    return FacePipeline(detector, recogniser, options.smoothing)
+    return FacePipeline(detector, recogniser, options.smoothing, still)
 
 
 if __name__ == "__main__":

@@ -24,12 +24,17 @@ class AreaSampler:
         # 32 bits suffice for any image: the sums may wrap, their differences do not.
         self._sums = cv2.integral(image, sdepth=cv2.CV_32S)
 
-    def resized(self, height: int, width: int) -> np.ndarray:
-        """The whole image at another size: float32 height×width×3, 0 to 255."""
-        top, bottom = _bins(self.height, height)
+    def resized(
+        self, height: int, width: int, rows: tuple[int, int] | None = None
+    ) -> np.ndarray:
+        """The whole image at another size: float32 height×width×3, 0 to 255.
+
+        rows: only those from the first up to the second of it.
+        """
+        top, bottom = (edges[slice(*(rows or (0, height)))] for edges in _bins(self.height, height))
         left, right = _bins(self.width, width)
-        rows = self._sums[bottom] - self._sums[top]
-        totals = rows.take(right, axis=1) - rows.take(left, axis=1)
+        bands = self._sums[bottom] - self._sums[top]
+        totals = bands.take(right, axis=1) - bands.take(left, axis=1)
         counts = np.multiply.outer(bottom - top, right - left)
         return totals.astype(np.float32) / counts[..., None].astype(np.float32)
 

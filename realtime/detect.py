@@ -8,7 +8,7 @@ facenet-pytorch's MTCNN; a test runs both.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,18 +16,13 @@ import numpy as np
 from engine.session import open_session
 from realtime.area import AreaSampler
 from realtime.faces import Face
-
-WINDOW = 12
-"""Side of P-Net's window in pixels: the smallest face it sees in a pyramid level."""
-
-STRIDE = 2
-"""Step of P-Net's window in pixels of a pyramid level."""
-
-PYRAMID_FACTOR = 0.709
-"""Each pyramid level has about half the area of the one before."""
+from realtime.pyramid import STRIDE, WINDOW, PyramidPart, pyramid
 
 R_SIZE = 24
 O_SIZE = 48
+
+KNOWN = 0.5
+"""A box is a known face's where it shares at least this part of the smaller of the two."""
 
 MAX_BATCH = 512
 """Crops in one run of R-Net or O-Net; more are run in parts, which bounds the memory."""
@@ -63,7 +58,7 @@ class Detector:
         self.thresholds = thresholds
         self.max_faces = max_faces
         self._sessions = [
-            open_session(f"mtcnn_{net}", backend, device, threads)
+            open_session(f"mtcnn_{net}", backend, device, threads=threads)
             for net in ("pnet", "rnet", "onet")
         ]
         self._pnet, self._rnet, self._onet = self._sessions
@@ -83,27 +78,65 @@ class Detector:
         if min(image.shape[:2]) < self.min_face:
             return []
         sampler = AreaSampler(image)
-        boxes = self.p_stage(sampler)
+        boxes = self.p_stage(sampler, pyramid(*image.shape[:2], self.min_face))
         boxes = self.r_stage(sampler, boxes)
         faces = self.o_stage(sampler, boxes)
         return faces[: self.max_faces]
 
-    def p_stage(self, sampler: AreaSampler) -> np.ndarray:
-        """Proposals of P-Net over the whole pyramid: square boxes, float32 (n, 4)."""
-        found = [self._propose(level, scale) for level, scale in _pyramid(sampler, self.min_face)]
+    def search(
+        self, image: np.ndarray, parts: list[PyramidPart], known: list[Face]
+    ) -> list[Face]:
+        """The faces that show in `parts` of the pyramid, apart from those `known`.
+
+        image: as in :meth:`detect`; parts: of the realtime.pyramid.pyramid for its size.
+        """
+        sampler = AreaSampler(image)
+        boxes = self.p_stage(sampler, parts)
+        if known and len(boxes):
+            boxes = boxes[_overlap(boxes, np.stack([face.box for face in known])) < KNOWN]
+        faces = self.o_stage(sampler, self.r_stage(sampler, boxes))
+        if known and faces:
+            covered = _overlap(np.stack([f.box for f in faces]), np.stack([f.box for f in known]))
+            faces = [face for face, share in zip(faces, covered, strict=True) if share < KNOWN]
+        return faces
+
+    def refine(self, image: np.ndarray, boxes: np.ndarray) -> list[Face | None]:
+        """The face near each of `boxes` (float32 (n, 4)), None where there is none any more.
+
+        For faces whose place is known from the frame before. O-Net looks twice, the second time
+        where the first put the face: from a box a tenth off, the landmarks then come within the
+        jitter that the whole cascade has from frame to frame. Two boxes that end on the same
+        face keep it once, by score.
+        """
+        faces: list[Face | None] = [None] * len(boxes)
+        if not len(boxes):
+            return faces
+        sampler, origin = _around(image, boxes)
+        index, places = np.arange(len(boxes)), boxes - np.tile(origin, 2)
+        for _ in range(2):
+            seen = self._look(sampler, _squared(places))
+            index, places = index[seen.index], seen.boxes
+        for kept in _nms_over_smaller(seen.boxes, seen.scores, 0.7):
+            faces[index[kept]] = seen.face(kept, origin)
+        return faces
+
+    def p_stage(self, sampler: AreaSampler, parts: list[PyramidPart]) -> np.ndarray:
+        """Proposals of P-Net over these parts of the pyramid: square boxes, float32 (n, 4)."""
+        found = [self._propose(sampler, part) for part in parts]
         if not found:
             return np.empty((0, 4), np.float32)
         windows, scores, offsets = (np.concatenate(parts) for parts in zip(*found))
         kept = _nms(windows, scores, 0.7)
         return _squared(_shifted(windows[kept], offsets[kept], extra=0))
 
-    def _propose(self, level: np.ndarray, scale: float) -> tuple[np.ndarray, ...]:
-        """Windows (n, 4) in image pixels, scores (n,) and offsets (n, 4) of one level."""
+    def _propose(self, sampler: AreaSampler, part: PyramidPart) -> tuple[np.ndarray, ...]:
+        """Windows (n, 4) in image pixels, scores (n,) and offsets (n, 4) of one part."""
+        level = sampler.resized(part.height, part.width, part.rows)
         outputs = self._pnet.run({"images": level[None]})
         scores = outputs["scores"][0]
         rows, columns = np.nonzero(scores >= self.thresholds[0])
-        corners = STRIDE * np.stack([columns, rows], axis=1)
-        windows = np.concatenate([corners + 1, corners + WINDOW], axis=1) / np.float32(scale)
+        corners = STRIDE * np.stack([columns, rows], axis=1) + [0, part.rows[0]]
+        windows = np.concatenate([corners + 1, corners + WINDOW], axis=1) / np.float32(part.scale)
         windows = np.floor(windows.astype(np.float32))
         kept = _nms(windows, scores[rows, columns], 0.5)
         rows, columns = rows[kept], columns[kept]
@@ -111,31 +144,41 @@ class Detector:
 
     def r_stage(self, sampler: AreaSampler, boxes: np.ndarray) -> np.ndarray:
         """The boxes that R-Net keeps, refined and square, float32 (m, 4)."""
-        boxes, crops = _crops(sampler, boxes, R_SIZE)
+        inside, crops = _crops(sampler, boxes, R_SIZE)
         outputs = _run_in_parts(self._rnet, crops)
         if outputs is None:
             return np.empty((0, 4), np.float32)
         passed = outputs["scores"] > self.thresholds[1]
-        boxes, scores = boxes[passed], outputs["scores"][passed]
+        boxes, scores = boxes[inside][passed], outputs["scores"][passed]
         kept = _nms(boxes, scores, 0.7)
         return _squared(_shifted(boxes[kept], outputs["offsets"][passed][kept], extra=1))
 
     def o_stage(self, sampler: AreaSampler, boxes: np.ndarray) -> list[Face]:
         """The faces that O-Net sees in the square `boxes`, largest first."""
-        boxes, crops = _crops(sampler, boxes, O_SIZE)
+        seen = self._look(sampler, boxes)
+        if not len(seen.boxes):
+            return []
+        kept = _nms_over_smaller(seen.boxes, seen.scores, 0.7)
+        areas = np.prod(seen.boxes[kept, 2:] - seen.boxes[kept, :2], axis=1)
+        largest_first = kept[np.argsort(-areas, kind="stable")]
+        return [seen.face(index) for index in largest_first]
+
+    def _look(self, sampler: AreaSampler, boxes: np.ndarray) -> _Seen:
+        """What O-Net sees in the square `boxes`."""
+        inside, crops = _crops(sampler, boxes, O_SIZE)
         outputs = _run_in_parts(self._onet, crops)
         if outputs is None:
-            return []
+            return _Seen.nothing()
         passed = outputs["scores"] > self.thresholds[2]
-        boxes, scores = boxes[passed], outputs["scores"][passed]
+        boxes = boxes[inside][passed]
         # The crop's first pixel is the box's corner less one, hence the -1.
         sides = boxes[:, 2:] - boxes[:, :2] + 1
-        landmarks = outputs["landmarks"][passed] * sides[:, None] + boxes[:, None, :2] - 1
-        boxes = _shifted(boxes, outputs["offsets"][passed], extra=1)
-        kept = _nms_over_smaller(boxes, scores, 0.7)
-        areas = np.prod(boxes[kept, 2:] - boxes[kept, :2], axis=1)
-        largest_first = kept[np.argsort(-areas, kind="stable")]
-        return [Face(boxes[i], float(scores[i]), landmarks[i]) for i in largest_first]
+        return _Seen(
+            index=inside[passed],
+            boxes=_shifted(boxes, outputs["offsets"][passed], extra=1),
+            scores=outputs["scores"][passed],
+            landmarks=outputs["landmarks"][passed] * sides[:, None] + boxes[:, None, :2] - 1,
+        )
 
     def close(self) -> None:
         """Frees the three networks."""
@@ -158,25 +201,49 @@ def _checked(image: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(image)
 
 
-def _pyramid(sampler: AreaSampler, min_face: int) -> Iterator[tuple[np.ndarray, float]]:
-    """(level, scale) from the finest level down; in it a face of `min_face` covers one window."""
-    scale = WINDOW / min_face
-    while min(sampler.height, sampler.width) * scale >= WINDOW:
-        height, width = int(sampler.height * scale + 1), int(sampler.width * scale + 1)
-        yield sampler.resized(height, width), scale
-        scale *= PYRAMID_FACTOR
+@dataclass(frozen=True)
+class _Seen:
+    """What O-Net let pass: index (m,) into the boxes it looked at, boxes (m, 4), scores (m,) and
+    landmarks (m, 5, 2)."""
+
+    index: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+    landmarks: np.ndarray
+
+    @classmethod
+    def nothing(cls) -> _Seen:
+        return cls(np.empty(0, np.intp), *(np.empty((0, *rest), np.float32) for rest in ((4,), (), (5, 2))))
+
+    def face(self, index: int, origin=(0, 0)) -> Face:
+        """One of them, with the position of the pixel that counted as the first added."""
+        shift = np.asarray(origin, np.float32)
+        box, landmarks = self.boxes[index] + np.tile(shift, 2), self.landmarks[index] + shift
+        return Face(box, float(self.scores[index]), landmarks)
+
+
+def _around(image: np.ndarray, boxes: np.ndarray) -> tuple[AreaSampler, np.ndarray]:
+    """A sampler for the part of the image that holds the boxes with room to move, and where that
+    part begins (x, y): its table costs less than that of the whole image."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    room = 0.5 * sides.max(axis=1, keepdims=True)
+    height, width = image.shape[:2]
+    start = np.clip((boxes[:, :2] - room).min(axis=0).astype(int), 0, [width - 1, height - 1])
+    end = np.clip((boxes[:, 2:] + room).max(axis=0).astype(int), start + 1, [width, height])
+    part = image[start[1] : end[1], start[0] : end[0]]
+    return AreaSampler(part), start.astype(np.float32)
 
 
 def _crops(sampler: AreaSampler, boxes: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The boxes (m, 4) that reach into the image and what lies in them, float32 (m, size, size, 3).
+    """Which boxes reach into the image (m,) and what lies in them, float32 (m, size, size, 3).
 
     As in the reference, corners count from 1 and the part outside the image is cut off.
     """
     corners = boxes.astype(np.int64)
     starts = np.maximum(corners[:, :2], 1) - 1
     ends = np.minimum(corners[:, 2:], [sampler.width, sampler.height])
-    inside = (ends > starts).all(axis=1)
-    return boxes[inside], sampler.crops(starts[inside], ends[inside], size)
+    inside = np.flatnonzero((ends > starts).all(axis=1))
+    return inside, sampler.crops(starts[inside], ends[inside], size)
 
 
 def _run_in_parts(session, crops: np.ndarray) -> dict[str, np.ndarray] | None:
@@ -211,6 +278,16 @@ def _nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
     corners_and_sides = boxes.astype(np.float64)
     corners_and_sides[:, 2:] -= corners_and_sides[:, :2]
     return np.asarray(cv2.dnn.NMSBoxes(corners_and_sides, scores, 0.0, threshold))
+
+
+def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """For each of `boxes` (n, 4) the largest intersection with one of `others` (m, 4), as a share
+    of the smaller of the two."""
+    starts = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    ends = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    shared = np.prod(np.maximum(ends - starts, 0), axis=2)
+    areas, other_areas = (np.prod(b[:, 2:] - b[:, :2], axis=1) for b in (boxes, others))
+    return (shared / np.minimum(areas[:, None], other_areas[None])).max(axis=1)
 
 
 def _nms_over_smaller(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:

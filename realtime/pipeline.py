@@ -1,4 +1,4 @@
-"""A frame in, faces out: detector → tracker → aligner → engine → smoother."""
+"""A frame in, faces out: finder (detector and tracker) → aligner → engine → smoother."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from engine.session import EngineError, Session, open_session
 from realtime.align import FACE_SIZE, align, rotation_of, similarity_transform
 from realtime.detect import Detector
 from realtime.faces import EXPRESSIONS, Face, HeadPose
+from realtime.finder import FaceFinder
 from realtime.smooth import Smoother
 from realtime.source import Frame
 from realtime.timing import StageTimer
-from realtime.track import Tracker
 
 
 class Recogniser:
@@ -83,23 +83,26 @@ class FacePipeline:
 
     detector, recogniser: owned by the pipeline from here on, closed with it.
     smoothing: 0 gives every frame by itself, 1 is the default, larger is steadier.
+    still: the frames are pictures that have nothing to do with each other.
     timer: collects the time of every stage.
     """
 
-    def __init__(self, detector: Detector, recogniser: Recogniser, smoothing: float = 1.0):
-        self.detector = detector
-        self.recogniser = recogniser
-        self.tracker = Tracker()
-        self.smoother = Smoother(smoothing)
+    def __init__(
+        self,
+        detector: Detector,
+        recogniser: Recogniser,
+        smoothing: float = 1.0,
+        still: bool = False,
+    ):
         self.timer = StageTimer()
+        self.finder = FaceFinder(detector, self.timer, still)
+        self.recogniser = recogniser
+        self.smoother = Smoother(0.0 if still else smoothing)
 
     def process(self, frame: Frame) -> list[Face]:
         """The faces of the next frame, largest first, with id, expression and pose."""
         timer, image = self.timer, frame.image
-        with timer("detect"):
-            faces = self.detector.detect(image)
-        with timer("track"):
-            faces = self.tracker.update(faces, frame.time)
+        faces = self.finder.find(frame)
         with timer("align"):
             transforms = [similarity_transform(face.landmarks) for face in faces]
             crops = [align(image, transform) for transform in transforms]
@@ -115,7 +118,7 @@ class FacePipeline:
             return self.smoother.update(faces, frame.time)
 
     def close(self) -> None:
-        self.detector.close()
+        self.finder.close()
         self.recogniser.close()
 
     def __enter__(self) -> FacePipeline:

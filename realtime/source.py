@@ -43,6 +43,7 @@ class Source(ABC):
     name: what was opened, for messages. width, height: of the first frame in pixels, upright;
     pictures of a folder may differ in size. fps: average frame rate, None where unknown.
     frames: how many to expect, None where unknown. live: a camera or stream without known end.
+    still: pictures that have nothing to do with each other.
 
     Iterating raises :class:`SourceError` where the source breaks off, after every frame that
     could be read was given.
@@ -54,6 +55,7 @@ class Source(ABC):
     fps: float | None = None
     frames: int | None = None
     live: bool = False
+    still: bool = False
 
     @abstractmethod
     def __iter__(self) -> Iterator[Frame]: ...
@@ -146,6 +148,7 @@ class PictureSource(Source):
     """Pictures one after another, a second each. What cannot be read is reported at the end."""
 
     fps = 1.0
+    still = True
 
     def __init__(self, name: str, paths: list[Path]):
         self.name = name

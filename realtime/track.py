@@ -29,6 +29,7 @@ class _Track:
     size: float
     time: float
     velocity: np.ndarray
+    box: np.ndarray
 
     def predict(self, time: float) -> np.ndarray:
         return self.centre + self.velocity * min(time - self.time, COAST)
@@ -38,7 +39,7 @@ class _Track:
         if elapsed > 0:
             share = 1 - np.exp(-elapsed / VELOCITY_MEMORY)
             self.velocity += share * ((centre - self.centre) / elapsed - self.velocity)
-        self.centre, self.size, self.time = centre, face.size, time
+        self.centre, self.size, self.time, self.box = centre, face.size, time, face.box
 
 
 class Tracker:
@@ -52,9 +53,19 @@ class Tracker:
         self.max_gap = max_gap
         self._tracks: list[_Track] = []
         self._next_id = 0
+        self._time = -np.inf
+
+    def expected(self, time: float) -> list[np.ndarray]:
+        """Where the faces of the last frame should be now: boxes, float32 (4,)."""
+        return [
+            track.box + np.tile(track.predict(time) - track.centre, 2).astype(np.float32)
+            for track in self._tracks
+            if track.time == self._time and time - track.time < COAST
+        ]
 
     def update(self, faces: list[Face], time: float) -> list[Face]:
         """The faces of one frame, in their order, with ids. `time` in seconds must not go back."""
+        self._time = time
         self._tracks = [track for track in self._tracks if time - track.time < self.max_gap]
         owner = self._match(faces, time)
         return [
@@ -83,7 +94,7 @@ class Tracker:
 
     def _assign(self, face: Face, track: _Track | None, time: float) -> int:
         if track is None:
-            track = _Track(self._next_id, _centre(face), face.size, time, np.zeros(2))
+            track = _Track(self._next_id, _centre(face), face.size, time, np.zeros(2), face.box)
             self._tracks.append(track)
             self._next_id += 1
         track.follow(face, time)
