@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,8 @@ import tyro
 
 from engine.session import EngineError
 from realtime.detect import Detector
-from realtime.live import NewestFrame
+from realtime.live import LiveFeed, View
+from realtime.overlap import read_ahead
 from realtime.pipeline import FacePipeline, Recogniser
 from realtime.run import Outputs, Run
 from realtime.sinks import SinkError
@@ -52,6 +53,8 @@ class Options:
     """Show and record the picture as in a mirror; the numbers stay those of the camera's image."""
     smoothing: float = 1.0
     """0 takes every frame by itself, larger is steadier."""
+    profile: bool = False
+    """Print at the end how long each stage took, and from a camera the age of what was shown."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """What to compute on."""
     backend: Literal["auto", "onnxruntime"] = "auto"
@@ -87,17 +90,24 @@ def _recognise(options: Options) -> int:
     with ExitStack() as stack:
         windowed = _wants_window(options, outputs)
         spec = options.source if options.camera is None else options.camera
-        source = stack.enter_context(open_source(spec))
+        source = open_source(spec)
+        stack.callback(source.close)
         pipeline = stack.enter_context(_pipeline(options, source.still))
         window = stack.enter_context(Window("Expression and head pose")) if windowed else None
         run = stack.enter_context(Run(source, pipeline, outputs, window, options.mirror))
         size = f"{source.width}×{source.height}"
         print(f"Source   {source.name}, {size}" + (f", {source.fps:.4g} frames/s" if source.fps else ""))
-        frames = stack.enter_context(NewestFrame(source)) if source.live else source
+        if source.live:
+            views = stack.enter_context(LiveFeed(source, reopen=lambda: open_source(spec)))
+        else:
+            frames = stack.enter_context(closing(read_ahead(source)))
+            views = (View(frame, None) for frame in frames)
         try:
-            run.process(frames)
+            run.process(views)
         finally:
             print(f"{run.summary.frames} frames\n{run.summary.table()}")
+            if options.profile:
+                print(pipeline.timer.table())
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -14,6 +15,8 @@ import numpy as np
 from tqdm import tqdm
 
 from realtime.faces import Face
+from realtime.live import View
+from realtime.overlap import WriteBehind
 from realtime.overlay import draw
 from realtime.pipeline import FacePipeline
 from realtime.sinks import CsvSink, JsonlSink, VideoSink
@@ -52,34 +55,50 @@ class Run:
         self.source, self.pipeline, self.window, self.mirror = source, pipeline, window, mirror
         self.summary = Summary()
         self.saved: list[Path] = []
-        self._show_pose, self._show_help = True, False
+        self._show_pose, self._show_help, self._show_age = True, False, False
         self._shown = deque(maxlen=30)
-        self._recording: VideoSink | None = None
+        self._picture: np.ndarray | None = None
+        self._trouble: str | None = None
+        self._recording: _Video | None = None
         with ExitStack() as stack:
             sinks = [(JsonlSink, outputs.jsonl), (CsvSink, outputs.csv)]
             self._records = [stack.enter_context(sink(path)) for sink, path in sinks if path]
             self._video = None
             if outputs.video:
-                self._video = stack.enter_context(self._video_sink(outputs.video))
+                self._video = stack.enter_context(self._new_video(outputs.video))
             self._stack = stack.pop_all()
 
-    def process(self, frames: Iterable[Frame]) -> None:
-        """All frames, until they end or the user quits."""
+    def process(self, views: Iterable[View]) -> None:
+        """All views, until they end or the user quits."""
         total = self.source.frames
-        with tqdm(frames, total=total, unit=" frames", disable=None, leave=False) as progress:
+        with tqdm(total=total, unit=" frames", disable=None, leave=False) as progress:
             started = time.monotonic()
-            for frame in progress:
-                faces = self.pipeline.process(frame)
-                self.summary.add(frame, faces)
-                for record in self._records:
-                    record.write(frame, faces)
-                if not (self._video or self._recording or self.window):
-                    continue
-                picture = self._drawn(frame, faces)
-                for video in filter(None, (self._video, self._recording)):
-                    video.write(picture, frame.time)
-                if self.window and self._on_key(self._shown_key(frame, picture, started), picture):
+            for view in views:
+                self._report(view.trouble)
+                if view.frame is not None:
+                    progress.update()
+                    self._recognise(view.frame)
+                if self.window and self._picture is not None and self._show(view, started):
                     return
+
+    def _recognise(self, frame: Frame) -> None:
+        faces = self.pipeline.process(frame)
+        self.summary.add(frame, faces)
+        for record in self._records:
+            record.write(frame, faces)
+        if not (self._video or self._recording or self.window):
+            return
+        with self.pipeline.timer("draw"):
+            self._picture = self._drawn(frame, faces)
+        for video in filter(None, (self._video, self._recording)):
+            video.write(self._picture, frame.time)
+
+    def _report(self, trouble: str | None) -> None:
+        """Say on the console what is wrong with the source, and that it is well again, once."""
+        kind, before = (text and text.rstrip("0123456789 s") for text in (trouble, self._trouble))
+        if kind != before:
+            tqdm.write(f"{self.source.name}: {trouble or 'back again'}", file=sys.stderr)
+        self._trouble = trouble
 
     def close(self) -> None:
         self._stop_recording()
@@ -100,15 +119,31 @@ class Run:
         if self.mirror:
             image = cv2.flip(image, 1)
             faces = [face.mirrored(image.shape[1]) for face in faces]
-        note = HELP if self._show_help else "recording" if self._recording else None
-        return draw(image, faces, fps=fps, show_pose=self._show_pose, note=note)
+        return draw(image, faces, fps=fps, show_pose=self._show_pose, note=self._note())
 
-    def _shown_key(self, frame: Frame, picture: np.ndarray, started: float) -> str:
-        """Show the picture, a file at its own speed, and return the key pressed meanwhile."""
-        early = 0.0
-        if not self.source.live:
-            early = max(0.0, started + frame.time - time.monotonic())
-        return self.window.show(picture, wait=early)
+    def _note(self) -> str | None:
+        parts = [
+            HELP if self._show_help else None,
+            "recording" if self._recording else None,
+            self._age() if self._show_age else None,
+        ]
+        return "   ".join(filter(None, parts)) or None
+
+    def _age(self) -> str | None:
+        age = self.pipeline.timer.summary().get("age")
+        return age and f"age {age['median_ms']:.0f} ms"
+
+    def _show(self, view: View, started: float) -> bool:
+        """Show the latest picture, a file at its own speed; True where the user quits."""
+        picture, early = self._picture, 0.0
+        if view.trouble:
+            picture = draw((picture // 2).astype(np.uint8), [], note=view.trouble)
+        elif view.frame is not None and not self.source.live:
+            early = max(0.0, started + view.frame.time - time.monotonic())
+        key = self.window.show(picture, wait=early)
+        if view.frame is not None and view.frame.captured is not None:
+            self.pipeline.timer.add("age", time.monotonic() - view.frame.captured)
+        return self._on_key(key, self._picture)
 
     def _on_key(self, key: str, picture: np.ndarray) -> bool:
         """Do what a key asks for; True to quit."""
@@ -118,6 +153,8 @@ class Run:
             self._toggle_recording()
         elif key == "p":
             self._show_pose = not self._show_pose
+        elif key == "i":
+            self._show_age = not self._show_age
         elif key == "h":
             self._show_help = not self._show_help
         return key == "q"
@@ -132,7 +169,7 @@ class Run:
             self._stop_recording()
         else:
             path = _free_name(".mp4")
-            self._recording = self._video_sink(path)
+            self._recording = self._new_video(path)
             self._tell(path)
 
     def _stop_recording(self) -> None:
@@ -144,8 +181,29 @@ class Run:
         self.saved.append(path)
         tqdm.write(f"Writing {path}")
 
-    def _video_sink(self, path: Path) -> VideoSink:
-        return VideoSink(path, self.source.width, self.source.height, self.source.fps or USUAL_FPS)
+    def _new_video(self, path: Path) -> _Video:
+        fps = self.source.fps or USUAL_FPS
+        return _Video(VideoSink(path, self.source.width, self.source.height, fps))
+
+
+class _Video:
+    """A video sink that encodes in a thread of its own; a context manager."""
+
+    def __init__(self, sink: VideoSink):
+        self._sink = sink
+        self.write = WriteBehind(sink.write)
+
+    def close(self) -> None:
+        try:
+            self.write.close()
+        finally:
+            self._sink.close()
+
+    def __enter__(self) -> _Video:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
 
 
 def _free_name(suffix: str) -> Path:

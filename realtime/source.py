@@ -30,11 +30,13 @@ class Frame:
     index: counts from 0 in each source.
     time: seconds since the first frame by the video's own clock, so a variable frame rate stays
         right; a picture of a folder lasts one second; a camera counts since it was opened.
+    captured: when a live source gave it, by time.monotonic(); None for files.
     """
 
     image: np.ndarray
     index: int
     time: float
+    captured: float | None = None
 
 
 class Source(ABC):

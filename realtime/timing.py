@@ -25,12 +25,23 @@ class StageTimer:
         yield
         self._seconds[stage].append(time.perf_counter() - started)
 
+    def add(self, stage: str, seconds: float) -> None:
+        """One measurement made elsewhere."""
+        self._seconds[stage].append(seconds)
+
     def clear(self) -> None:
         self._seconds.clear()
 
     def summary(self) -> dict[str, dict[str, float]]:
         """By stage, in the order in which they first ran: median and p95 in milliseconds."""
         return {stage: spread(seconds) for stage, seconds in self._seconds.items()}
+
+    def table(self) -> str:
+        """The summary as a text for people."""
+        lines = [f"{'stage':<12} {'median ms':>10} {'p95 ms':>8}"]
+        for stage, cell in self.summary().items():
+            lines.append(f"{stage:<12} {cell['median_ms']:>10.2f} {cell['p95_ms']:>8.2f}")
+        return "\n".join(lines)
 
 
 def spread(seconds) -> dict[str, float]:

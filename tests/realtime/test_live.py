@@ -1,54 +1,151 @@
+"""A camera that does on command whatever cameras do wrong."""
+
 import threading
 import time
+from itertools import islice
 
 import numpy as np
 import pytest
 
-from realtime.live import NewestFrame
+import realtime.live
+from realtime.live import LiveFeed
 from realtime.source import Frame, SourceError
 
-IMAGE = np.zeros((32, 32, 3), np.uint8)
+
+class FakeCamera:
+    """Gives the frames of a script: each a picture and the seconds that pass before it.
+
+    A number n stands for a noisy picture of that brightness, "same" for the last picture again,
+    "silence" for none, "unplugged" for an error.
+    """
+
+    name = "Camera 0"
+
+    def __init__(self, script, seconds=0.01):
+        self.script, self.seconds, self.closed = list(script), seconds, False
+        self.random = np.random.default_rng(0)
+
+    def __iter__(self):
+        image = None
+        for index, word in enumerate(self.script):
+            time.sleep(self.seconds)
+            if word == "unplugged":
+                raise SourceError("Camera 0 stopped. Check its cable.")
+            if word == "silence":
+                continue
+            if word != "same":
+                noise = self.random.integers(0, 5, (48, 64, 3), dtype=np.uint8)
+                image = noise + np.uint8(word)
+            yield Frame(image, index, index * self.seconds)
+
+    def close(self):
+        self.closed = True
 
 
-def ticking(count: int, seconds: float, error: Exception | None = None):
-    for index in range(count):
-        yield Frame(IMAGE, index, index * seconds)
-        time.sleep(seconds)
-    if error:
-        raise error
+class Workshop:
+    """Hands out cameras one after another; None stands for one that cannot be opened yet."""
+
+    def __init__(self, *cameras):
+        self.cameras = list(cameras)
+
+    def __call__(self):
+        camera = self.cameras.pop(0) if self.cameras else None
+        if camera is None:
+            raise SourceError("Camera 0 could not be opened. No camera was found.")
+        return camera
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """The same behaviour in a tenth of the time."""
+    for name, seconds in {
+        "SILENCE": 0.1, "SAME": 0.15, "TICK": 0.01, "FIRST_WAIT": 0.02, "LONGEST_WAIT": 0.1,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(realtime.live, name, seconds)
+
+
+def watch(feed, seconds):
+    """Every view of some seconds, with when it came."""
+    started, views = time.monotonic(), []
+    for view in feed:
+        views.append((time.monotonic() - started, view))
+        if views[-1][0] > seconds:
+            return views
 
 
 def test_a_slow_reader_gets_the_newest_frame():
-    released = threading.Event()
-
-    def source():
-        yield Frame(IMAGE, 0, 0.0)
-        released.wait(5)
-        for index in range(1, 21):
-            yield Frame(IMAGE, index, index / 30)
-
-    with NewestFrame(source()) as frames:
-        reader = iter(frames)
-        assert next(reader).index == 0
-        released.set()
-        frames._thread.join(5)  # all twenty came while nobody asked
-        assert next(reader).index == 20
-        assert frames.dropped == 19
-        assert next(reader, None) is None
+    with LiveFeed(FakeCamera([100] * 20), Workshop()) as feed:
+        views = iter(feed)
+        first = next(view.frame for view in views if view.frame)
+        time.sleep(0.5)
+        later = next(view.frame for view in views if view.frame)
+        assert first.index < 3 and later.index == 19
+        assert feed.dropped == later.index - first.index - 1
 
 
 def test_a_fast_reader_gets_every_frame_once():
-    with NewestFrame(ticking(10, 0.02)) as frames:
-        assert [frame.index for frame in frames] == list(range(10))
+    with LiveFeed(FakeCamera([100] * 30), Workshop()) as feed:
+        found = (view.frame.index for view in feed if view.frame)
+        assert list(islice(found, 30)) == list(range(30))
 
 
-def test_what_goes_wrong_in_the_source_is_told_to_the_reader():
-    with NewestFrame(ticking(2, 0.01, SourceError("Camera 0 stopped."))) as frames:
-        with pytest.raises(SourceError, match="Camera 0 stopped"):
-            list(frames)
+def test_an_unplugged_camera_is_said_and_used_again_when_it_returns():
+    cameras = [FakeCamera([100] * 10 + ["unplugged"]) for _ in range(11)]
+    first, *others = cameras
+    workshop = Workshop(*[piece for camera in others for piece in (None, camera)])
+    with LiveFeed(first, workshop) as feed:
+        views = []
+        for view in feed:
+            views.append(view)
+            if feed.received >= 110:
+                break
+    assert feed.reopened == 10 and all(camera.closed for camera in cameras[:-1])
+    troubles = {view.trouble for view in views if view.trouble}
+    assert any("Check its cable" in trouble for trouble in troubles)
+    assert any("No camera was found" in trouble for trouble in troubles)
+    frames = [view.frame for view in views if view.frame]
+    assert [frame.index for frame in frames] == sorted(frame.index for frame in frames)
+    times = [frame.time for frame in frames]
+    assert all(a < b for a, b in zip(times, times[1:])), "time runs on over the break"
 
 
-def test_closing_stops_the_thread():
-    with NewestFrame(ticking(10_000, 0.001)) as frames:
-        next(iter(frames))
-    assert not frames._thread.is_alive()
+def test_silence_is_noticed_and_over_when_frames_come_back():
+    with LiveFeed(FakeCamera([100] * 10 + ["silence"] * 30 + [100] * 50), Workshop()) as feed:
+        views = watch(feed, 0.7)
+    silent = [when for when, view in views if view.trouble and "no picture" in view.trouble]
+    assert 0.15 < silent[0] < 0.35
+    assert views[-1][1].trouble is None
+
+
+@pytest.mark.parametrize(
+    "words, expected", [(["same"] * 40, "stands still"), ([0] * 40, "black")]
+)
+def test_a_frozen_or_black_picture_is_noticed_and_over_when_it_changes(words, expected):
+    with LiveFeed(FakeCamera([100] * 10 + words + [100] * 40), Workshop()) as feed:
+        views = watch(feed, 0.95)
+    troubled = [when for when, view in views if view.trouble and expected in view.trouble]
+    assert troubled and troubled[0] < 0.5
+    assert views[-1][1].trouble is None
+
+
+def test_a_dark_but_living_picture_is_no_trouble():
+    with LiveFeed(FakeCamera([30] * 60), Workshop()) as feed:
+        assert not any(view.trouble for _, view in watch(feed, 0.5))
+
+
+def test_an_error_of_the_program_itself_is_raised():
+    class Broken(FakeCamera):
+        def __iter__(self):
+            yield Frame(np.zeros((48, 64, 3), np.uint8), 0, 0.0)
+            raise ZeroDivisionError
+
+    with LiveFeed(Broken([]), Workshop()) as feed, pytest.raises(ZeroDivisionError):
+        watch(feed, 1)
+
+
+def test_closing_stops_the_thread_and_closes_the_camera():
+    camera = FakeCamera([100] * 10_000)
+    before = threading.active_count()
+    with LiveFeed(camera, Workshop()) as feed:
+        next(iter(feed))
+    assert threading.active_count() == before and camera.closed

@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from realtime.faces import EXPRESSIONS, HeadPose
+from realtime.live import View
 from realtime.run import Outputs, Run
+from realtime.sinks import SinkError
 from realtime.source import Frame, SourceError
+from realtime.timing import StageTimer
 from realtime.window import HELP
 from tests.realtime.test_track import face_at
 
@@ -18,6 +21,9 @@ WIDTH, HEIGHT = 320, 240
 
 class FakePipeline:
     """Sees one face at the image's left, turned to the image's right."""
+
+    def __init__(self):
+        self.timer = StageTimer()
 
     def process(self, frame):
         expression = np.full(8, 0.02, np.float32)
@@ -40,11 +46,11 @@ class FakeWindow:
 
 def frames(count):
     for index in range(count):
-        yield Frame(np.full((HEIGHT, WIDTH, 3), 90, np.uint8), index, index / 25)
+        yield View(Frame(np.full((HEIGHT, WIDTH, 3), 90, np.uint8), index, index / 25), None)
 
 
 def source(count=10, live=False):
-    return SimpleNamespace(width=WIDTH, height=HEIGHT, fps=25.0, frames=count, live=live)
+    return SimpleNamespace(name="Camera 0", width=WIDTH, height=HEIGHT, fps=25.0, frames=count, live=live)
 
 
 def run(tmp_path, count=10, keys=None, outputs=Outputs(), **options):
@@ -126,4 +132,26 @@ def test_a_source_that_breaks_leaves_whole_files(tmp_path):
 
 
 def test_help_names_every_key():
-    assert all(f"{key} " in HELP for key in "qsrph")
+    assert all(f"{key} " in HELP for key in "qsrpih")
+
+
+def test_trouble_is_shown_and_said_once_each_time(capsys):
+    views = [*frames(2), *[View(None, f"no picture for {i} s") for i in (1, 2, 3)], *frames(1)]
+    window = FakeWindow()
+    with Run(source(3, live=True), FakePipeline(), Outputs(), window) as shown:
+        shown.process(views)
+
+    assert len(window.pictures) == 6, "the window stays alive without frames"
+    assert window.pictures[3].mean() < 0.7 * window.pictures[1].mean(), "and shows the trouble"
+    said = capsys.readouterr().err.splitlines()
+    assert said == ["Camera 0: no picture for 1 s", "Camera 0: back again"]
+
+
+def test_an_output_that_fails_ends_the_run(tmp_path, monkeypatch):
+    def full(self, image, time):
+        raise SinkError("out.mp4 cannot be written: No space left on device.")
+
+    monkeypatch.setattr("realtime.sinks.VideoSink.write", full)
+    with pytest.raises(SinkError, match="No space left"):
+        run(tmp_path, 20, outputs=Outputs(tmp_path / "out.mp4", tmp_path / "out.jsonl"))
+    assert all(json.loads(line) for line in open(tmp_path / "out.jsonl"))
