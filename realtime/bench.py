@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +15,7 @@ import tyro
 from tqdm import tqdm
 
 from engine.benchmark import check_writable
-from engine.session import EngineError
+from engine.reference import TorchReference
 from realtime.detect import Detector
 from realtime.pipeline import FacePipeline, Recogniser
 from realtime.source import Frame, open_source
@@ -57,7 +55,9 @@ def bench_command(arguments: list[str]) -> int:
     recogniser = Recogniser(options.model, options.backend, options.device)
     detector = Detector(options.min_face, backend=options.backend, device=options.device)
     with FacePipeline(detector, recogniser) as pipeline:
-        reference = Reference(recogniser, options.min_face) if options.reference else None
+        reference = None
+        if options.reference:
+            reference = TorchReference(recogniser.session, options.min_face)
         measured = _measure(pipeline, frames, options.repeats, reference)
         measured["engine"] = recogniser.session.description
         measured["model_sha256"] = recogniser.session.sha256
@@ -75,7 +75,7 @@ def bench_command(arguments: list[str]) -> int:
     return 0
 
 
-def _measure(pipeline, frames: list[Frame], repeats: int, reference: Reference | None) -> dict:
+def _measure(pipeline, frames: list[Frame], repeats: int, reference: TorchReference | None) -> dict:
     """Every frame by both sides in turn, so that a busy machine slows both alike."""
     ours, theirs, faces, reference_faces = [], [], [], []
     length = frames[-1].time + 1.0
@@ -106,47 +106,6 @@ def _measure(pipeline, frames: list[Frame], repeats: int, reference: Reference |
         result["speedup"] = result["reference"]["median_ms"] / result["frame"]["median_ms"]
         reference.close()
     return result
-
-
-class Reference:
-    """facenet-pytorch's MTCNN and eager PyTorch in a process of their own, fed frame by frame.
-
-    The application knows nothing of PyTorch; the other process is `python -m train reference`.
-    """
-
-    def __init__(self, recogniser: Recogniser, min_face: int):
-        training = json.loads(recogniser.session.metadata.get("training", "{}"))
-        if not {"network", "pose_network"} <= training.keys():
-            raise EngineError(
-                f"{recogniser.session.path.name} does not say which networks it holds, so the "
-                "same ones cannot be built in PyTorch: leave out --reference."
-            )
-        networks = [training["network"], "--pose-network", training["pose_network"]]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "train", "reference", "--network", *networks]
-            + ["--min-face", str(min_face)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        self.what = self._answer()["what"]
-
-    def time(self, image: np.ndarray) -> tuple[float, int]:
-        """Seconds that the reference took for `image` (uint8 H×W×3, RGB), and faces it found."""
-        header = json.dumps(image.shape) + "\n"
-        self._process.stdin.write(header.encode() + image.tobytes())
-        self._process.stdin.flush()
-        answer = self._answer()
-        return answer["seconds"], answer["faces"]
-
-    def close(self) -> None:
-        self._process.stdin.close()
-        self._process.wait()
-
-    def _answer(self) -> dict:
-        line = self._process.stdout.readline()
-        if not line:
-            raise EngineError("The reference stopped. Install it with `pip install .[train]`.")
-        return json.loads(line)
 
 
 def _table(measured: dict) -> str:

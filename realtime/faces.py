@@ -84,6 +84,8 @@ class Face:
     expression: float32 (8,), probabilities over :data:`EXPRESSIONS` that sum to 1; None before
         the engine has run.
     pose: head pose in the frame as stored; None before the engine has run.
+    held_label: the expression that is shown while its lead or lag is small, so that two about
+        equal ones do not take turns; None for the most probable.
     """
 
     box: np.ndarray
@@ -92,12 +94,16 @@ class Face:
     track_id: int | None = None
     expression: np.ndarray | None = None
     pose: HeadPose | None = None
+    held_label: str | None = None
 
     @property
     def label(self) -> str:
-        """The most probable expression. ValueError before the engine has run."""
+        """The expression to show: the held one, else the most probable. ValueError before the
+        engine has run."""
         if self.expression is None:
             raise ValueError("This face has no expression yet: run the engine on it first.")
+        if self.held_label is not None:
+            return self.held_label
         return EXPRESSIONS[int(np.argmax(self.expression))]
 
     def mirrored(self, width: int) -> Face:

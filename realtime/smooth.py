@@ -6,10 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from realtime.faces import Face, HeadPose
+from realtime.faces import EXPRESSIONS, Face, HeadPose
 
 RESTART_AFTER = 0.5
 """Seconds out of sight after which a face starts afresh: what it showed before says little."""
+
+
+MARGIN = 0.1
+"""By how much another expression must be more probable before the label changes to it."""
 
 
 class OneEuroFilter:
@@ -48,9 +52,10 @@ class _State:
 
     def __init__(self, strength: float):
         self.time = 0.0
+        self.label: str | None = None
         self.geometry = OneEuroFilter(cutoff=1.0 / strength, beta=5.0)
         self.pose = OneEuroFilter(cutoff=0.7 / strength, beta=0.05)
-        self.expression = OneEuroFilter(cutoff=1.0 / strength, beta=2.0)
+        self.expression = OneEuroFilter(cutoff=0.5 / strength, beta=2.0)
 
 
 class Smoother:
@@ -87,8 +92,18 @@ class Smoother:
         }
         if face.expression is not None:
             expression = np.clip(state.expression(face.expression, elapsed), 0, None)
-            changes["expression"] = (expression / expression.sum()).astype(np.float32)
+            expression = (expression / expression.sum()).astype(np.float32)
+            state.label = _held(state.label, expression)
+            changes |= {"expression": expression, "held_label": state.label}
         if face.pose is not None:
             angles = np.array([face.pose.yaw, face.pose.pitch, face.pose.roll])
             changes["pose"] = HeadPose(*(float(angle) for angle in state.pose(angles, elapsed)))
         return replace(face, **changes)
+
+
+def _held(label: str | None, expression: np.ndarray) -> str:
+    """The label to show: the old one until another leads by the margin."""
+    top = int(np.argmax(expression))
+    if label is not None and expression[top] - expression[EXPRESSIONS.index(label)] < MARGIN:
+        return label
+    return EXPRESSIONS[top]

@@ -14,6 +14,8 @@ from realtime.faces import Face
 
 GATE = 0.7
 """Largest distance between prediction and detection, in face sizes."""
+GATE_GROWTH = 0.4
+"""By how much that distance grows for each second that a face was out of sight."""
 SIZE_GATE = 1.7
 """Largest ratio between the sizes of a face in two sightings."""
 VELOCITY_MEMORY = 0.15
@@ -49,7 +51,7 @@ class Tracker:
     new one with a new id.
     """
 
-    def __init__(self, max_gap: float = 1.0):
+    def __init__(self, max_gap: float = 2.5):
         self.max_gap = max_gap
         self._tracks: list[_Track] = []
         self._next_id = 0
@@ -78,11 +80,12 @@ class Tracker:
         pairs = []
         for track in self._tracks:
             predicted = track.predict(time)
+            gate = GATE + GATE_GROWTH * (time - track.time)
             for index, face in enumerate(faces):
                 size = max(track.size, face.size)
                 distance = float(np.linalg.norm(_centre(face) - predicted)) / size
                 ratio = size / min(track.size, face.size)
-                if distance < GATE and ratio < SIZE_GATE:
+                if distance < gate and ratio < SIZE_GATE:
                     pairs.append((distance + 0.5 * np.log(ratio), index, track))
         owner: dict[int, _Track] = {}
         taken: set[int] = set()

@@ -105,3 +105,23 @@ def test_smoothing_starts_afresh_after_a_face_was_lost():
 def test_a_strength_below_zero_is_refused():
     with pytest.raises(ValueError, match="0 or more"):
         Smoother(-1)
+
+
+def test_two_about_equal_expressions_do_not_take_turns():
+    random, smoother = np.random.default_rng(2), Smoother()
+    labels = []
+    for i in range(1000):
+        expression = np.array([0.4, 0.4, *[0.2 / 6] * 6]) + random.normal(0, 0.04, 8)
+        expression = np.clip(expression, 0.01, None).astype(np.float32)
+        face = replace(complete(), expression=expression / expression.sum())
+        labels.append(smoother.update([face], i / FPS)[0].label)
+    assert len(set(labels)) == 1
+
+
+def test_a_label_gives_way_to_one_that_leads_clearly():
+    smoother = Smoother()
+    for i in range(30):
+        smoother.update([complete("neutral")], i / FPS)
+    for i in range(30, 45):
+        (face,) = smoother.update([complete("sadness", x=100)], i / FPS)
+    assert face.label == "sadness"

@@ -65,3 +65,13 @@ def test_ids_are_never_used_twice():
     tracker = Tracker(max_gap=0.1)
     seen = [tracker.update([face_at(100, 200)], second)[0].track_id for second in range(5)]
     assert seen == [0, 1, 2, 3, 4]
+
+
+def test_a_hand_across_the_face_for_two_seconds_keeps_the_id():
+    random, tracker = np.random.default_rng(0), Tracker()
+    for i in range(50):
+        tracker.update([face_at(200 + random.normal(), 200 + random.normal())], i / FPS)
+    for i in range(50, 100):
+        tracker.update([], i / FPS)
+    (back,) = tracker.update([face_at(215, 195)], 100 / FPS)
+    assert back.track_id == 0
