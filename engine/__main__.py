@@ -1,15 +1,21 @@
-"""The engine's command line: ``python -m engine info`` and ``python -m engine bench``."""
+"""The engine's command line: ``python -m engine info | bench | check | build | quantize``."""
 
 from __future__ import annotations
 
+import json
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Union
+from typing import Annotated, Literal, Union
 
 import tyro
 
-from engine import benchmark, registry
+from engine import bench_report, benchmark, check, output, registry
+from engine.choice import every_choice, left_out_lines
+from engine.face_data import read_faces
+from engine.model_file import ModelFile
+from engine.reference import TorchReference
 from engine.registry import ModelEntry
 from engine.session import EngineError, open_session
 
@@ -30,49 +36,208 @@ class Info:
 
 @dataclass(frozen=True)
 class Bench:
-    """Times a model at batch sizes 1, 2, 4, 8 and 16, which take turns."""
+    """Times a model in every way that this machine can run it, in turn, for 1 to 32 faces."""
 
     model: str = "ipd_fer"
     """Name of a shipped model, or an ONNX file."""
-    json: Path | None = None
-    """Also write the timings to this file."""
     backend: str = "auto"
-    """auto or onnxruntime."""
+    """auto for all, or tensorrt, openvino, onnxruntime."""
     device: str = "auto"
-    """auto, cpu or cuda."""
+    """auto for all, or cpu, cuda."""
+    precision: str = "auto"
+    """auto for all, or fp32, fp16, bf16, int8."""
     threads: int | None = None
     """CPU threads inside one run; one per core where not given."""
     repeats: int = 100
     """Rounds that count, after a tenth as many to warm up."""
+    reference: bool = False
+    """Time the same networks in eager PyTorch too (needs `pip install ".[train]"`)."""
+    json: Path | None = None
+    """Also write the timings, and what they were measured on, to this file."""
+    csv: Path | None = None
+    """Also write the timings to this file."""
+    plot: Path | None = None
+    """Also draw faces a second over the number of faces (needs `pip install matplotlib`)."""
 
     def run(self) -> int:
         if self.repeats < 1:
             raise EngineError(f"{self.repeats} repeats measure nothing: use 1 or more.")
+        for path in filter(None, (self.json, self.csv, self.plot)):
+            output.check_writable(path)
+        model = registry.read(registry.find(self.model))
+        with ExitStack() as stack:
+            runners, ways = self._open(model, stack)
+            timings = benchmark.measure(
+                runners, benchmark.random_inputs(model.inputs), self.repeats
+            )
+        print(bench_report.table(timings))
+        self._write(model, ways, timings)
+        return 0
+
+    def _open(self, model: ModelFile, stack: ExitStack) -> tuple[dict, dict[str, str]]:
+        """Way → runner, and way → description; prints both, and what is left out."""
+        runners, ways, left_out = {}, {}, {}
+        for way in every_choice(model, self.backend, self.device, self.precision):
+            options = (way.backend, way.device, way.precision, self.threads)
+            try:
+                session = stack.enter_context(open_session(model.path, *options))
+            except EngineError as error:
+                left_out[way] = error
+                continue
+            runners[str(way)] = benchmark.session_runner(session)
+            ways[str(way)] = session.description
+        if not runners:
+            raise EngineError(" ".join(dict.fromkeys(map(str, left_out.values()))))
+        if self.reference:
+            torch = stack.enter_context(TorchReference(model))
+            runners["PyTorch eager"] = lambda arrays: torch.time(*arrays.values())[0]
+            ways["PyTorch eager"] = torch.what
+        lines = [f"  {way}: {about}" for way, about in ways.items()]
+        heading = f"{model.path.name} ({model.sha256[:12]})"
+        print(heading, *lines, *left_out_lines(left_out), sep="\n")
+        return runners, ways
+
+    def _write(self, model: ModelFile, ways: dict[str, str], timings: list) -> None:
         if self.json is not None:
-            benchmark.check_writable(self.json)
-        with open_session(self.model, self.backend, self.device, self.threads) as session:
-            print(f"{session.path.name} ({session.sha256[:12]}): {session.description}")
-            timings = benchmark.measure(session, repeats=self.repeats)
-            print(benchmark.table(timings))
-            if self.json is not None:
-                benchmark.write_json(self.json, session, self.repeats, timings)
+            about = bench_report.about(model.path, model.sha256, ways, self.repeats)
+            bench_report.write_json(self.json, about, timings)
+        if self.csv is not None:
+            bench_report.write_csv(self.csv, timings)
+        if self.plot is not None:
+            bench_report.write_plot(self.plot, model.path.name, timings)
+
+
+@dataclass(frozen=True)
+class Check:
+    """Compares every way to run a model with ONNX Runtime in fp32 on real faces; exit code 1 where
+    a precision does not keep its promise."""
+
+    faces: Path
+    """Prepared data, or a folder of aligned faces of 112×112 pixels; at least 1000."""
+    model: str = "ipd_fer"
+    """Name of a shipped fp32 model, or an ONNX file."""
+    split: Literal["train", "validation", "test"] = "test"
+    """Which part of prepared data."""
+    count: int | None = None
+    """At most how many faces; all where not given."""
+    backend: str = "auto"
+    """auto for all, or tensorrt, openvino, onnxruntime."""
+    device: str = "auto"
+    """auto for all, or cpu, cuda."""
+    precision: str = "auto"
+    """auto for all, or fp32, fp16, bf16, int8."""
+    threads: int | None = None
+    """CPU threads inside one run; one per core where not given."""
+    json: Path | None = None
+    """Also write the comparison to this file."""
+
+    def run(self) -> int:
+        if self.json is not None:
+            output.check_writable(self.json)
+        data = read_faces(self.faces, self.split, self.count)
+        options = (self.backend, self.device, self.precision, self.threads)
+        report = check.check(self.model, data, *options)
+        print(check.table(report))
+        if self.json is not None:
+            check.write_json(self.json, report)
+        return 0 if report.kept else 1
+
+
+@dataclass(frozen=True)
+class Quantize:
+    """Makes the INT8 flavour of a face model, calibrated on real faces, and lists it."""
+
+    faces: Path
+    """Prepared data, of which the training split is used, or a folder of aligned faces."""
+    model: str = "ipd_fer"
+    """Name of a shipped fp32 model, or an ONNX file; the result lies beside it."""
+    flavour: Literal["cpu", "tensorrt"] = "cpu"
+    """cpu writes MODEL.int8.onnx, tensorrt writes MODEL.trt-int8.onnx."""
+    count: int = 512
+    """How many faces to calibrate on."""
+
+    def run(self) -> int:
+        try:
+            from engine.quantize import quantize
+        except ModuleNotFoundError as error:
+            raise EngineError(
+                f'Quantising needs the package {error.name}: `pip install ".[quantize]"`.'
+            ) from error
+        entry = quantize(self.model, self.faces, self.flavour, self.count)
+        print(f"Written: {entry.file}, {entry.size / 1024:,.0f} KiB, sha256 {entry.sha256[:12]}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Register:
+    """Writes the entry of a model file in the models.json beside it."""
+
+    file: Annotated[Path, tyro.conf.Positional]
+    made_by: str
+    """The command that makes the file."""
+    source: str
+    """Whose weights or data these are."""
+    licence: str
+    notes: str = ""
+    labels: str | None = None
+    """Class names as a JSON list; those in the file's metadata where not given."""
+
+    def run(self) -> int:
+        try:
+            labels = None if self.labels is None else json.loads(self.labels)
+        except ValueError as error:
+            raise EngineError(f"--labels is no JSON list ({error}): quote each name.") from error
+        registry.register(
+            self.file,
+            made_by=self.made_by,
+            source=self.source,
+            licence=self.licence,
+            notes=self.notes,
+            labels=labels,
+        )
+        return 0
+
+
+@dataclass(frozen=True)
+class Build:
+    """Builds the TensorRT plan of a model; without a GPU, one that any RTX GPU can run."""
+
+    model: str = "ipd_fer"
+    """Name of a shipped model, or an ONNX file."""
+    precision: str = "fp16"
+    """fp32, fp16 or int8."""
+    output: Path | None = None
+    """Also copy the plan to this file."""
+
+    def run(self) -> int:
+        # Needs packages that the other commands do without.
+        from engine import build_command
+
+        build_command.run(self.model, self.precision, self.output)
         return 0
 
 
 Command = Union[
     Annotated[Info, tyro.conf.subcommand("info")],
     Annotated[Bench, tyro.conf.subcommand("bench")],
+    Annotated[Check, tyro.conf.subcommand("check")],
+    Annotated[Build, tyro.conf.subcommand("build")],
+    Annotated[Quantize, tyro.conf.subcommand("quantize")],
+    Annotated[Register, tyro.conf.subcommand("register")],
 ]
 
 
 def main() -> int:
-    """Runs one command; 0, or 1 after one line on stderr that says what to do."""
+    """Runs one command; 0, 1 after one line on stderr that says what to do, 130 when stopped."""
     command = tyro.cli(Command, prog="python -m engine", description=__doc__)
     try:
         return command.run()
     except EngineError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
 
 
 def _show(name: str, entry: ModelEntry) -> EngineError | None:
@@ -89,7 +254,9 @@ def _show(name: str, entry: ModelEntry) -> EngineError | None:
     }
     error = None
     try:
-        with open_session(registry.MODELS / entry.file, device="cpu") as session:
+        model = registry.read(registry.MODELS / entry.file)
+        fields["precision"] = model.precision
+        with open_session(model.path, "onnxruntime", "cpu", model.precision) as session:
             fields["inputs"] = "; ".join(str(info) for info in session.inputs)
             fields["outputs"] = "; ".join(str(info) for info in session.outputs)
     except EngineError as caught:
@@ -97,7 +264,7 @@ def _show(name: str, entry: ModelEntry) -> EngineError | None:
         error = caught
     for field, text in fields.items():
         if text:
-            print(f"  {field:<8} {text}")
+            print(f"  {field:<9} {text}")
     print()
     return error
 

@@ -1,18 +1,24 @@
 """The shipped models: ``models/*.onnx`` and ``models/models.json``, which says what they are.
 
-Read only. The exporters in ``train/`` write both (see :mod:`train.registry`).
+models.json has one writer, :func:`register`: `python -m engine quantize` calls it, and so does
+`python -m engine register`, which the exporters in ``train/`` run as a process of its own.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from engine import output
 from engine.backends import EngineError
+from engine.model_file import ModelFile, parse
 
 MODELS = Path(__file__).resolve().parent / "models"
+
+QUANTIZED_FROM = "quantized_from"
+"""Metadata key of an INT8 file: sha256 of the model that it was made from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +44,38 @@ def entries() -> dict[str, ModelEntry]:
 
     Empty where there is no models.json; EngineError where it cannot be read.
     """
-    path = MODELS / "models.json"
-    try:
-        known = json.loads(path.read_text(encoding="utf-8"))
-        return {name: ModelEntry(**fields) for name, fields in sorted(known.items())}
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise EngineError(f"{path} cannot be read ({error}): reinstall, or restore it.") from error
+    return _listed(MODELS / "models.json")
+
+
+def listed(path: Path) -> ModelEntry | None:
+    """The entry of the model file `path` in the models.json beside it; None without one."""
+    return _listed(path.parent / "models.json").get(path.stem)
+
+
+def register(
+    path: Path,
+    *,
+    made_by: str,
+    source: str,
+    licence: str,
+    notes: str = "",
+    labels: list[str] | None = None,
+) -> ModelEntry:
+    """Writes or replaces the entry of the model file `path` in the models.json beside it.
+
+    made_by: the command that makes the file. source: whose weights or data these are. labels:
+    class names in output order; None takes those in the file's metadata. The name of the entry is
+    the file's without ``.onnx``. EngineError where a file cannot be read or written.
+    """
+    content, digest = _read_with_digest(path)
+    if labels is None:
+        labels = json.loads(parse(path, content, digest).metadata.get("labels", "[]"))
+    entry = ModelEntry(path.name, digest, len(content), made_by, source, licence, notes, labels)
+    listing = path.parent / "models.json"
+    known = {**_listed(listing), path.stem: entry}
+    rows = {name: asdict(known[name]) for name in sorted(known)}
+    output.write(listing, (json.dumps(rows, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
+    return entry
 
 
 def find(model: str | Path) -> Path:
@@ -54,7 +84,8 @@ def find(model: str | Path) -> Path:
     EngineError where there is no such file.
     """
     path = Path(model)
-    if isinstance(model, str) and path.name == model and not path.suffix:
+    named = isinstance(model, str) and path.name == model and path.suffix != ".onnx"
+    if named and not path.exists():
         path = MODELS / f"{model}.onnx"
         if not path.is_file():
             names = ", ".join(entries()) or "none"
@@ -66,21 +97,66 @@ def find(model: str | Path) -> Path:
     return path
 
 
-def read(path: Path) -> tuple[bytes, str]:
-    """The bytes of the model file and their sha256 (hex), checked where the file is a shipped one.
+def read(path: Path) -> ModelFile:
+    """The model file, its sha256 checked where it is a shipped one.
 
     A file in the models folder is shipped: it must be listed in models.json and must match.
-    EngineError otherwise. The bytes returned are the ones checked, so nothing can change the
+    EngineError otherwise. The bytes in the result are the ones checked, so nothing can change the
     file in between.
     """
+    content, digest = _read_with_digest(path)
+    if path.resolve().parent == MODELS:
+        _check(path, digest)
+    return parse(path, content, digest)
+
+
+def int8_path(model: ModelFile, suffix: str) -> Path:
+    """Where the INT8 flavour of `model` belongs: beside it, under the same name with `suffix`."""
+    return model.path.with_name(model.path.stem + suffix)
+
+
+def int8_flavour(model: ModelFile, suffix: str) -> ModelFile:
+    """The INT8 flavour of `model` in :func:`int8_path`.
+
+    EngineError where there is none, where it was made from another version of the model, or where
+    it is no INT8 model.
+    """
+    path = int8_path(model, suffix)
+    if not path.is_file():
+        raise no_int8(model, suffix, "is not there")
+    quantized = read(path)
+    if quantized.precision != "int8":
+        raise no_int8(model, suffix, "holds no INT8 layers")
+    if quantized.metadata.get(QUANTIZED_FROM) != model.sha256:
+        raise no_int8(model, suffix, f"was made from another version of {model.path.name}")
+    return quantized
+
+
+def no_int8(model: ModelFile, suffix: str, problem: str) -> EngineError:
+    flavour = "tensorrt" if "trt" in suffix else "cpu"
+    return EngineError(
+        f"{int8_path(model, suffix).name}, the INT8 flavour of {model.path.name}, {problem}: make "
+        f"it with `python -m engine quantize --model {_short(model.path)} --flavour {flavour} "
+        "--faces FOLDER`."
+    )
+
+
+def _listed(path: Path) -> dict[str, ModelEntry]:
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+        return {name: ModelEntry(**fields) for name, fields in sorted(known.items())}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise EngineError(f"{path} cannot be read ({error}): reinstall, or restore it.") from error
+
+
+def _read_with_digest(path: Path) -> tuple[bytes, str]:
     try:
         content = path.read_bytes()
     except OSError as error:
         raise EngineError(f"{path} cannot be read: {error.strerror}.") from error
-    digest = hashlib.sha256(content).hexdigest()
-    if path.resolve().parent == MODELS:
-        _check(path, digest)
-    return content, digest
+    return content, hashlib.sha256(content).hexdigest()
 
 
 def _check(path: Path, digest: str) -> None:
@@ -94,3 +170,8 @@ def _check(path: Path, digest: str) -> None:
         raise EngineError(
             f"{path.name} does not match its sha256 in models.json: reinstall, or restore the file."
         )
+
+
+def _short(path: Path) -> str:
+    """The name of a shipped model, else the path."""
+    return path.stem if path.resolve().parent == MODELS else str(path)

@@ -2,79 +2,138 @@
 
 from __future__ import annotations
 
-import importlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
-from engine import registry
-from engine.backends import Backend, EngineError, TensorInfo
+from engine import registry, self_check
+from engine.backends import BACKENDS, PRECISIONS, Backend, EngineError, NotInstalled, TensorInfo
+from engine.choice import DEVICES, REFERENCE, Choice, choices, load
+from engine.model_file import ModelFile
 
-__all__ = ["BACKENDS", "DEVICES", "EngineError", "Session", "TensorInfo", "open_session"]
-
-BACKENDS = ("onnxruntime",)
-"""The backends there are, in the order in which "auto" prefers them."""
-
-DEVICES = ("auto", "cpu", "cuda")
+__all__ = [
+    "BACKENDS",
+    "DEVICES",
+    "PRECISIONS",
+    "EngineError",
+    "Session",
+    "TensorInfo",
+    "open_session",
+]
 
 
 def open_session(
-    model: str | Path, backend: str = "auto", device: str = "auto", threads: int | None = None
+    model: str | Path,
+    backend: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
 ) -> Session:
     """Opens an ONNX model for inference.
 
     model: a path, or the bare name of a shipped model such as "ipd_fer" or "mtcnn_pnet". The
         sha256 of a shipped model is checked against models.json before the model is used.
     backend: "auto" or one of :data:`BACKENDS`.
-    device: "cuda" runs on an NVIDIA card or raises; "auto" takes the card where it works, else
-        the CPU, and the session's description says which; "cpu" is the CPU.
+    device: "auto", "cpu" or "cuda".
+    precision: "auto" or one of :data:`PRECISIONS`. "int8" runs the file X.int8.onnx beside X.onnx
+        (X.trt-int8.onnx for TensorRT), which `python -m engine quantize` makes.
     threads: CPU threads inside one run; None is one per core.
+
+    What is "auto" becomes the first in the order of engine.choice.AUTO_ORDER that is installed,
+    opens without a build and passes a self-check: on a few drawn faces its outputs agree with
+    those of ONNX Runtime in fp32. INT8 comes before fp32 where it is shipped. The session's
+    description says what it became, and why nothing faster.
 
     Raises EngineError, in one sentence that tells the fix, for anything that does not work.
     """
-    if backend not in ("auto", *BACKENDS):
-        raise EngineError(f"There is no backend {backend}. Backends: auto, {', '.join(BACKENDS)}.")
-    if device not in DEVICES:
-        raise EngineError(f"There is no device {device}. Devices: {', '.join(DEVICES)}.")
     if threads is not None and threads < 1:
         raise EngineError(f"{threads} threads cannot run a model: give 1 or more.")
-    path = registry.find(model)
-    content, digest = registry.read(path)
-    name = BACKENDS[0] if backend == "auto" else backend
-    module = _backend_module(name)
+    file = registry.read(registry.find(model))
+    open_ways = choices(file, backend, device, precision)
     try:
-        return Session(path, digest, module.load(content, device, threads))
+        if len(open_ways) == 1:
+            return Session(*load(file, open_ways[0], threads))
+        return _first_that_works(file, open_ways, threads)
     except EngineError as error:
-        raise EngineError(f"{path} cannot be opened: {error}") from error
+        raise EngineError(f"{file.path} cannot be opened: {error}") from error
 
 
-def _backend_module(name: str):
+def _first_that_works(file: ModelFile, open_ways: list[Choice], threads: int | None) -> Session:
+    reference: dict[str, np.ndarray] = {}
+    failures: dict[Choice, EngineError] = {}
+    for choice in open_ways:
+        try:
+            loaded, backend = load(file, choice, threads, may_build=False)
+        except EngineError as error:
+            failures[choice] = error
+            continue
+        if (choice.backend, choice.device) == ("onnxruntime", "cpu") and loaded is file:
+            return Session(loaded, backend, _why(failures))
+        reference = reference or _reference_outputs(file)
+        try:
+            difference = self_check.run(file, backend, reference)
+        except EngineError as error:
+            backend.close()
+            failures[choice] = error
+        else:
+            passed = f"self-check within {difference:.1g} of {file.precision}"
+            return Session(loaded, backend, _why(failures, passed))
+    raise EngineError(" ".join(dict.fromkeys(map(str, failures.values()))))
+
+
+def _reference_outputs(file: ModelFile) -> dict[str, np.ndarray]:
+    choice = Choice(REFERENCE.backend, REFERENCE.device, file.precision)
+    _, backend = load(file, choice)
     try:
-        return importlib.import_module(f"engine.backends.{name}")
-    except ModuleNotFoundError as error:
-        raise EngineError(
-            f"The backend {name} needs the package {error.name}: install it with "
-            f"`pip install {error.name}`."
-        ) from error
+        return backend.run(self_check.pictures(file.inputs))
+    finally:
+        backend.close()
+
+
+def _why(failures: dict[Choice, EngineError], passed: str = "") -> str:
+    """What came before the way that was taken and did not work, each library's reason once."""
+    missing = [way.library for way, error in failures.items() if isinstance(error, NotInstalled)]
+    parts = [f"not installed: {', '.join(dict.fromkeys(missing))}"] if missing else []
+    reasons: dict[tuple[str, str], Choice] = {}
+    for way, error in failures.items():
+        if not isinstance(error, NotInstalled):
+            # What to do about it follows in a sentence of its own; this is one part of a line.
+            reasons.setdefault((way.library, str(error).split(". ")[0].rstrip(".")), way)
+    parts += [f"not {way}: {reason}" for (_, reason), way in reasons.items()]
+    return "; ".join([*parts, passed] if passed else parts or ["first choice"])
 
 
 class Session:
     """One opened model. Made by :func:`open_session`; a context manager.
 
+    Any thread may call :meth:`run`, several at once too. Where the library works on one batch at a
+    time they take turns, and `concurrent` is False.
+
     path: the model file. sha256: hex digest of its bytes. inputs, outputs: tuples of TensorInfo.
-    metadata: the key-value pairs stored in the ONNX file. description: library, version,
-    provider, precision and threads really in use.
+    metadata: the key-value pairs stored in the ONNX file. precision: the one really in use.
+    max_batch: larger batches are run in parts. description: library, version, provider, precision
+    and threads really in use, and why "auto" took them.
     """
 
-    def __init__(self, path: Path, sha256: str, backend: Backend):
-        self.path = path
-        self.sha256 = sha256
-        self.inputs = backend.inputs
-        self.outputs = backend.outputs
-        self.metadata = backend.metadata
-        self.description = backend.description
+    def __init__(self, model: ModelFile, backend: Backend, why: str = ""):
+        self.path = model.path
+        self.sha256 = model.sha256
+        self.inputs = model.inputs
+        self.outputs = model.outputs
+        self.metadata = model.metadata
+        self.precision = backend.precision
+        self.max_batch = backend.max_batch
+        self.concurrent = backend.concurrent
+        self.description = f"{backend.description} (auto; {why})" if why else backend.description
         self._backend: Backend | None = backend
         self._input_names = {info.name for info in self.inputs}
+        first = {info.shape[0] if info.shape else 1 for info in self.inputs + self.outputs}
+        self._can_split = len(first) == 1 and isinstance(next(iter(first)), str)
+        self._running = 0
+        self._idle = threading.Condition()
 
     def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs by name for the inputs by name, in the dtypes and shapes of `inputs`.
@@ -83,8 +142,6 @@ class Session:
         without a network what comes out of nothing. Raises EngineError for a name, dtype or
         shape that does not fit and after :meth:`close`.
         """
-        if self._backend is None:
-            raise EngineError(f"The session of {self.path.name} is closed: open a new one.")
         if arrays.keys() != self._input_names:
             raise EngineError(
                 f"{self.path.name} takes the inputs {_listed(self._input_names)}, "
@@ -92,22 +149,51 @@ class Session:
             )
         for info in self.inputs:
             _check_array(info, arrays[info.name], self.path.name)
-        try:
-            return self._backend.run(arrays)
-        except EngineError as error:
-            raise EngineError(f"{self.path.name} failed: {error}") from error
+        with self._running_backend() as backend:
+            try:
+                return self._run_in_parts(backend, arrays)
+            except EngineError as error:
+                raise EngineError(f"{self.path.name} failed: {error}") from error
 
     def close(self) -> None:
-        """Frees the model. Closing twice is fine."""
-        if self._backend is not None:
-            self._backend.close()
-            self._backend = None
+        """Frees the model, once the runs in other threads have ended. Closing twice is fine."""
+        with self._idle:
+            backend, self._backend = self._backend, None
+            self._idle.wait_for(lambda: self._running == 0)
+        if backend is not None:
+            backend.close()
 
     def __enter__(self) -> Session:
         return self
 
     def __exit__(self, *_) -> None:
         self.close()
+
+    @contextmanager
+    def _running_backend(self) -> Iterator[Backend]:
+        """The backend, which is not closed before the end of the block."""
+        with self._idle:
+            if self._backend is None:
+                raise EngineError(f"The session of {self.path.name} is closed: open a new one.")
+            self._running += 1
+            backend = self._backend
+        try:
+            yield backend
+        finally:
+            with self._idle:
+                self._running -= 1
+                self._idle.notify_all()
+
+    def _run_in_parts(self, backend: Backend, arrays: dict[str, np.ndarray]) -> dict:
+        sizes = {len(array) for array in arrays.values() if array.ndim}
+        largest = max(sizes, default=1)
+        if largest <= self.max_batch or not self._can_split or len(sizes) > 1:
+            return backend.run(arrays)
+        parts = [
+            backend.run({n: array[start : start + self.max_batch] for n, array in arrays.items()})
+            for start in range(0, largest, self.max_batch)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _listed(names) -> str:

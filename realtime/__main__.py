@@ -30,7 +30,7 @@ class UsageError(Exception):
 class Options:
     """Recognise facial expression and head pose in a camera or video.
 
-    `python -m realtime bench --help` measures the speed instead.
+    `python -m realtime bench` measures the speed instead, `python -m realtime soak` a long run.
     """
 
     camera: int | None = None
@@ -57,7 +57,7 @@ class Options:
     """Print at the end how long each stage took, and from a camera the age of what was shown."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """What to compute on."""
-    backend: Literal["auto", "onnxruntime"] = "auto"
+    backend: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = "auto"
     """What to compute with."""
     model: str = "ipd_fer"
     """A model file, or the name of a shipped one."""
@@ -73,6 +73,10 @@ def main(arguments: list[str] | None = None) -> int:
             from realtime.bench import bench_command
 
             return bench_command(arguments[1:])
+        if arguments[:1] == ["soak"]:
+            from realtime.soak import soak_command
+
+            return soak_command(arguments[1:])
         return _recognise(tyro.cli(Options, prog="python -m realtime", args=arguments))
     except (EngineError, SourceError, SinkError, UsageError) as error:
         print(error, file=sys.stderr)

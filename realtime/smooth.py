@@ -53,7 +53,7 @@ class _State:
     def __init__(self, strength: float):
         self.time = 0.0
         self.label: str | None = None
-        self.geometry = OneEuroFilter(cutoff=1.0 / strength, beta=5.0)
+        self.geometry = OneEuroFilter(cutoff=0.4 / strength, beta=6.0)
         self.pose = OneEuroFilter(cutoff=0.7 / strength, beta=0.05)
         self.expression = OneEuroFilter(cutoff=0.5 / strength, beta=2.0)
 

@@ -9,7 +9,8 @@ import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from engine.backends import EngineError, TensorInfo
+from engine.backends import MAX_BATCH, EngineError, NotInstalled, Options
+from engine.model_file import ModelFile
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
@@ -38,50 +39,53 @@ _FATAL_ONLY = 4
 # what matters is checked and said by this module.
 onnxruntime.set_default_logger_severity(_FATAL_ONLY)
 
-_DTYPES = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(uint8)": np.uint8,
-    "tensor(int8)": np.int8,
-    "tensor(int32)": np.int32,
-    "tensor(int64)": np.int64,
-    "tensor(bool)": np.bool_,
-}
 
+def load(model: ModelFile, options: Options) -> OnnxRuntimeBackend:
+    """The loaded model; EngineError where the device or precision cannot be had.
 
-def load(model: bytes, device: str, threads: int | None) -> OnnxRuntimeBackend:
-    """The loaded model. `device` is "auto", "cpu" or "cuda"; EngineError where it cannot be had."""
-    return OnnxRuntimeBackend(model, device, threads)
+    ONNX Runtime computes in the precision that the graph is written in, and in no other.
+    """
+    if options.precision != model.precision:
+        raise EngineError(
+            f"ONNX Runtime computes {model.path.name} in {model.precision}, as it is written, not "
+            f"in {options.precision}: use --precision {model.precision}, or another backend."
+        )
+    return OnnxRuntimeBackend(model, options)
 
 
 class OnnxRuntimeBackend:
-    """A model in an ONNX Runtime session; see :class:`engine.backends.Backend`."""
+    """A model in an ONNX Runtime session, which any number of threads may run at once; see
+    :class:`engine.backends.Backend`."""
 
-    def __init__(self, model: bytes, device: str, threads: int | None):
-        providers = _providers(device)
-        options = _session_options(threads)
+    max_batch = MAX_BATCH
+    concurrent = True
+
+    def __init__(self, model: ModelFile, options: Options):
+        providers = _providers(options.device)
         try:
             # InferenceSession prints its own fallback notices; the check below replaces them.
             with contextlib.redirect_stdout(io.StringIO()):
-                session = onnxruntime.InferenceSession(model, options, providers=providers)
+                session = onnxruntime.InferenceSession(
+                    model.content, _session_options(options.threads), providers=providers
+                )
         except LOAD_ERRORS as error:
             raise EngineError(
                 f"ONNX Runtime cannot read it as an ONNX model ({_first_line(error)})"
             ) from error
         provider = session.get_providers()[0]
-        if device == "cuda" and provider != CUDA_PROVIDER:
+        if provider != providers[0]:
             raise EngineError(
                 "CUDA was asked for, but ONNX Runtime could not start its CUDA provider: check "
                 "the driver with nvidia-smi and install CUDA and cuDNN with "
                 '`pip install "onnxruntime-gpu[cuda,cudnn]"`, or use --device cpu.'
             )
         self._session = session
-        self.inputs = tuple(_tensor_info(node) for node in session.get_inputs())
-        self.outputs = tuple(_tensor_info(node) for node in session.get_outputs())
-        self.metadata = dict(session.get_modelmeta().custom_metadata_map)
-        self._output_names = [info.name for info in self.outputs]
-        self.description = _description(provider, providers, self.inputs, self.outputs, threads)
+        self._output_names = [info.name for info in model.outputs]
+        self.precision = model.precision
+        version = ".".join(onnxruntime.__version__.split(".")[:2])
+        threads = {None: "one thread per core", 1: "1 thread"}
+        count = threads.get(options.threads, f"{options.threads} threads")
+        self.description = f"ONNX Runtime {version}, {provider}, {self.precision}, {count}"
 
     def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
@@ -96,15 +100,14 @@ class OnnxRuntimeBackend:
 
 def _providers(device: str) -> list[str]:
     """The providers to ask for, best first."""
-    has_cuda = CUDA_PROVIDER in onnxruntime.get_available_providers()
-    if device == "cuda" and not has_cuda:
-        raise EngineError(
+    if device == "cpu":
+        return [CPU_PROVIDER]
+    if CUDA_PROVIDER not in onnxruntime.get_available_providers():
+        raise NotInstalled(
             "CUDA was asked for, but the installed ONNX Runtime has no CUDA provider: "
             "`pip uninstall onnxruntime`, then `pip install \"onnxruntime-gpu[cuda,cudnn]\"`, "
             "or use --device cpu."
         )
-    if device == "cpu" or not has_cuda:
-        return [CPU_PROVIDER]
     # Finds CUDA and cuDNN where pip puts them; what it prints on failure is no help to a user,
     # and the provider that came up is checked after the session is made.
     with contextlib.redirect_stdout(io.StringIO()):
@@ -121,29 +124,6 @@ def _session_options(threads: int | None) -> onnxruntime.SessionOptions:
     if threads is not None:
         options.intra_op_num_threads = threads
     return options
-
-
-def _tensor_info(node) -> TensorInfo:
-    if node.type not in _DTYPES:
-        raise EngineError(
-            f"its tensor {node.name} has the type {node.type}, which is not supported"
-        )
-    shape = tuple(
-        size if isinstance(size, int) else size or f"dim{axis}"
-        for axis, size in enumerate(node.shape)
-    )
-    return TensorInfo(node.name, np.dtype(_DTYPES[node.type]), shape)
-
-
-def _description(provider, asked, inputs, outputs, threads) -> str:
-    version = ".".join(onnxruntime.__version__.split(".")[:2])
-    dtypes = {info.dtype for info in (*inputs, *outputs)}
-    precision = "fp16" if np.dtype(np.float16) in dtypes else "fp32"
-    count = "one thread per core" if threads is None else f"{threads} threads"
-    parts = [f"ONNX Runtime {version}", provider, precision, count]
-    if provider != asked[0]:
-        parts.append(f"{asked[0]} could not start")
-    return ", ".join(parts)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,14 +1,18 @@
 """A model small enough to check by hand, and a models folder of its own."""
 
 import hashlib
+import importlib.util
 import json
+import shutil
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from engine import registry
+from engine import choice, registry
+from engine.quantize import quantize
+from tests.engine.face_models import face_model, random_faces, write_prepared
 
 
 def doubling_model(element_type=TensorProto.FLOAT, shape=("batch", 3)) -> onnx.ModelProto:
@@ -50,3 +54,32 @@ def models_folder(tmp_path, monkeypatch):
     (folder / "models.json").write_text(json.dumps({"doubling": entry}))
     monkeypatch.setattr(registry, "MODELS", folder.resolve())
     return folder
+
+
+@pytest.fixture(scope="session")
+def int8_files(tmp_path_factory):
+    """A folder with face.onnx, face.int8.onnx and face.trt-int8.onnx, quantised once."""
+    folder = tmp_path_factory.mktemp("int8")
+    onnx.save(face_model(), folder / "face.onnx")
+    write_prepared(folder / "prepared", random_faces(64, channels=1), splits=["train"] * 64)
+    for flavour in ("cpu", "tensorrt"):
+        quantize(folder / "face.onnx", folder / "prepared", flavour, count=48)
+    return folder
+
+
+@pytest.fixture
+def int8_model(int8_files, tmp_path):
+    """face.onnx with its INT8 flavours beside it, in a folder of its own."""
+    for path in int8_files.glob("*.onnx"):
+        shutil.copy(path, tmp_path)
+    return tmp_path / "face.onnx"
+
+
+@pytest.fixture
+def only_onnx_runtime(monkeypatch):
+    """As if the other libraries were not installed."""
+
+    def find_spec(name):
+        return importlib.util.find_spec(name) if name == "onnxruntime" else None
+
+    monkeypatch.setattr(choice, "find_spec", find_spec)

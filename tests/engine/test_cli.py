@@ -1,9 +1,13 @@
+import csv
 import json
 import sys
 
+import onnx
 import pytest
 
+from engine import check
 from engine.__main__ import main
+from tests.engine.face_models import LABELS, face_model, random_faces, write_prepared
 
 
 @pytest.fixture
@@ -44,16 +48,48 @@ def test_info_reports_a_changed_file(run, models_folder):
 
 
 def test_bench_writes_what_it_prints(run, models_folder, tmp_path):
-    report = tmp_path / "bench.json"
-    code, out, err = run("bench", "--model", "doubling", "--json", report, "--repeats", 5)
+    report, rows = tmp_path / "bench.json", tmp_path / "bench.csv"
+    options = ("--device", "cpu", "--precision", "fp32", "--repeats", 5)
+    code, out, err = run("bench", "--model", "doubling", *options, "--json", report, "--csv", rows)
     assert (code, err) == (0, "")
     written = json.loads(report.read_text())
     assert written["model"] == "doubling.onnx" and written["repeats"] == 5
-    assert [timing["batch"] for timing in written["timings"]] == [1, 2, 4, 8, 16]
-    for timing in written["timings"]:
+    assert "CPUExecutionProvider" in written["ways"]["ONNX Runtime fp32"]
+    timings = [one for one in written["timings"] if one["way"] == "ONNX Runtime fp32"]
+    assert [timing["batch"] for timing in timings] == [1, 2, 4, 8, 16, 32]
+    for timing in timings:
         assert 0 < timing["median_ms"] <= timing["p95_ms"]
         assert f"{timing['median_ms']:.2f}" in out
+    with rows.open(newline="") as file:
+        read = list(csv.DictReader(file))
+    assert [float(row["p95_ms"]) for row in read] == [one["p95_ms"] for one in written["timings"]]
     assert list(tmp_path.glob(".bench*")) == []
+
+
+def test_bench_runs_every_way_and_names_what_it_leaves_out(run, int8_model, only_onnx_runtime):
+    code, out, _ = run("bench", "--model", int8_model, "--repeats", 1)
+    assert code == 0
+    for way in ("ONNX Runtime fp32", "ONNX Runtime int8"):
+        assert out.count(f"\n{way} ") == 6
+    assert "left out: TensorRT fp32, TensorRT fp16, TensorRT int8: " in out
+    assert 'OpenVINO is not installed: install it with `pip install ".[openvino]"`' in out
+
+
+def test_bench_draws(run, models_folder, tmp_path):
+    pytest.importorskip("matplotlib")
+    plot = tmp_path / "bench.png"
+    code, _, err = run("bench", "--model", "doubling", "--repeats", 1, "--plot", plot)
+    assert (code, err) == (0, "")
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_bench_without_matplotlib_keeps_the_numbers(run, models_folder, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    numbers = tmp_path / "bench.csv"
+    files = ("--csv", numbers, "--plot", tmp_path / "bench.png")
+    code, out, err = run("bench", "--model", "doubling", "--repeats", 1, *files)
+    assert code == 1 and "No plot without matplotlib: `pip install matplotlib`" in err
+    assert numbers.is_file() and "median ms" in out
 
 
 def test_bench_of_a_model_with_free_image_size(run):
@@ -62,12 +98,61 @@ def test_bench_of_a_model_with_free_image_size(run):
     assert "mtcnn_pnet.onnx" in out and "median ms" in out
 
 
+def test_check_tells_by_its_exit_code(run, int8_files, tmp_path, monkeypatch):
+    write_prepared(tmp_path / "prepared", random_faces(1000, channels=1))
+    options = ("--faces", tmp_path / "prepared", "--backend", "onnxruntime", "--device", "cpu")
+    command = ("check", "--model", int8_files / "face.onnx", *options, "--precision")
+    report = tmp_path / "check.json"
+    code, out, err = run(*command, "fp32", "--json", report)
+    assert (code, err) == (0, "")
+    assert "100.00%" in out and json.loads(report.read_text())["kept"] is True
+    monkeypatch.setitem(check.PROMISES, "int8", check.Promise(probability=0.0))
+    code, out, _ = run(*command, "int8")
+    assert code == 1 and "broken: a probability is off by" in out
+
+
+def test_quantize_writes_the_file_and_its_entry(run, tmp_path):
+    onnx.save(face_model(), tmp_path / "face.onnx")
+    write_prepared(tmp_path / "prepared", random_faces(16), splits=["train"] * 16)
+    command = ("quantize", "--model", tmp_path / "face.onnx", "--faces", tmp_path / "prepared")
+    code, out, err = run(*command)
+    assert (code, err) == (0, "") and "Written: face.int8.onnx" in out
+    assert run(*command, "--flavour", "tensorrt")[0] == 0
+    listed = json.loads((tmp_path / "models.json").read_text())
+    assert list(listed) == ["face.int8", "face.trt-int8"]
+
+
+def test_quantize_without_its_package(run, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "engine.quantize", raising=False)
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    code, _, err = run("quantize", "--faces", tmp_path)
+    assert code == 1
+    assert err == 'Quantising needs the package onnx: `pip install ".[quantize]"`.\n'
+
+
+def test_register(run, tmp_path):
+    onnx.save(face_model(), tmp_path / "face.onnx")
+    facts = ("--made-by", "a command", "--source=-here-", "--licence", "MIT")
+    assert run("register", tmp_path / "face.onnx", *facts) == (0, "", "")
+    entry = json.loads((tmp_path / "models.json").read_text())["face"]
+    assert (entry["source"], entry["labels"]) == ("-here-", list(LABELS))
+    assert run("register", tmp_path / "face.onnx", *facts, "--labels", '["x"]')[0] == 0
+    assert json.loads((tmp_path / "models.json").read_text())["face"]["labels"] == ["x"]
+    code, _, err = run("register", tmp_path / "face.onnx", *facts, "--labels", "[x")
+    assert code == 1 and "--labels is no JSON list" in err
+    code, _, err = run("register", tmp_path / "missing.onnx", *facts)
+    assert code == 1 and "missing.onnx cannot be read" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--model", "nothing"], "There is no model nothing"),
         (["--model", "doubling", "--repeats", 0], "use 1 or more"),
         (["--model", "doubling", "--json", "no_such_folder/bench.json"], "does not exist"),
+        (["--model", "doubling", "--csv", "."], ". is a folder: give a file name"),
+        (["--model", "doubling", "--backend", "magic"], "no backend magic"),
+        (["--model", "doubling", "--precision", "int8"], "doubling.int8.onnx, the INT8 flavour"),
     ],
 )
 def test_one_line_and_exit_code_1(run, models_folder, arguments, message):

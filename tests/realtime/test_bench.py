@@ -14,7 +14,7 @@ def test_every_stage_is_measured(tmp_path, capsys):
     assert main([*QUICK, "--json", str(out)]) == 0
 
     measured = json.loads(out.read_text())
-    stages = {"detect", "refine", "search", "track", "align", "recognise", "smooth"}
+    stages = {"decode", "detect", "refine", "search", "track", "align", "recognise", "smooth"}
     assert set(measured["stages"]) <= stages and "recognise" in measured["stages"]
     assert measured["faces_per_frame"] == 1 and measured["size"] == [640, 480]
     whole = measured["frame"]["median_ms"]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -99,3 +100,19 @@ def test_single_pictures_are_searched_as_a_whole(detector, frames):
     for frame in frames[:3]:
         finder.find(frame)
     assert len(finder._timer._seconds["detect"]) == 3
+
+
+def test_frames_may_change_their_size(finder, frames):
+    small = cv2.resize(frames[0].image, (480, 360), interpolation=cv2.INTER_AREA)
+    for index, image in enumerate([frames[0].image, small, small, frames[0].image]):
+        (face,) = finder.find(Frame(image, index, index / 25))
+        assert abs(face.box[:2].mean() / image.shape[0] - 0.46) < 0.1
+
+
+def test_a_face_cut_by_the_border_is_followed_without_error(finder, frames):
+    for index in range(60):
+        image = np.roll(frames[0].image, -8 * index, axis=1)
+        image[:, max(0, 640 - 8 * index) :] = 128
+        faces = finder.find(Frame(image, index, index / 25))
+        assert len(faces) <= 1
+    assert faces == []

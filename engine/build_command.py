@@ -1,0 +1,76 @@
+"""``python -m engine build``: a TensorRT plan ahead of its first use, on a machine with or without
+a GPU."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from engine import build, distributions, plan_layers, plans, registry
+from engine.backends import BACKENDS
+from engine.backends.device_memory import Gpu, NoDriver, open_device_memory
+from engine.backends.inference_thread import InferenceThread
+from engine.model_file import ModelFile
+from engine.plans import Plan, PlanKey
+
+
+def run(name: str, precision: str, output: Path | None = None) -> None:
+    """Builds the plan of a model, or finds it in the cache, and prints what it is.
+
+    name: a shipped model or an ONNX file. precision: "fp32", "fp16" or "int8". output: the plan is
+    copied there too, with its sidecar. EngineError where any of it cannot be done.
+    """
+    model = registry.read(registry.find(name))
+    if precision == "int8" and model.precision != "int8":
+        model = registry.int8_flavour(model, BACKENDS["tensorrt"].int8_suffix)
+    stop = threading.Event()
+    # In a thread, for Python raises an interrupt in the main one, and an interrupt in the midst
+    # of TensorRT's calls back would end the process.
+    thread = InferenceThread("build")
+    try:
+        key, plan = thread.call(_obtain, model, precision, stop)
+    finally:
+        stop.set()
+        thread.stop()
+    _print(model, key, plan)
+    if output is not None:
+        plans.write(output, key, plan)
+        print(f"  copied to {output}")
+
+
+def _obtain(model: ModelFile, precision: str, stop: threading.Event) -> tuple[PlanKey, Plan]:
+    gpu = _gpu()
+    distribution = distributions.find(portable_only=gpu is None)
+    key = build.key_of(model, precision, distribution, gpu)
+    return key, build.obtain(model, precision, distribution, gpu, stop=stop)
+
+
+def _gpu() -> Gpu | None:
+    try:
+        memory = open_device_memory()
+    except NoDriver:
+        return None
+    memory.close()
+    return memory.gpu
+
+
+def _print(model: ModelFile, key: PlanKey, plan: Plan) -> None:
+    shapes = [
+        f"{name} {_text(least)} to {_text(most)}"
+        for name, (least, _, most) in build.profile_of(model.inputs).items()
+    ]
+    size = f"{len(plan.content) / 2**20:.1f} MiB"
+    fields = {
+        "precision": f"{key.precision}; {plan_layers.summary(plan.layers)}",
+        "made for": f"{key.gpu}, compute capability {key.compute_capability}",
+        "takes": ", ".join(shapes),
+        "size": f"{size}, {'built before' if plan.cached else 'built'} in {plan.seconds:.1f} s",
+        "plan": str(plan.path or "not kept"),
+    }
+    print(f"{model.path.name} ({model.sha256[:12]}): {key.distribution} {key.version}")
+    for field, text in fields.items():
+        print(f"  {field:<9} {text}")
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape))

@@ -1,0 +1,158 @@
+"""Which backend, device and precision: what there is, what "auto" prefers, and how to load it."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from engine import registry
+from engine.backends import BACKENDS, PRECISIONS, Backend, EngineError, NotInstalled, Options
+from engine.model_file import ModelFile
+
+DEVICES = ("auto", "cpu", "cuda")
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One way to run a model: a backend, "cpu" or "cuda", and a precision."""
+
+    backend: str
+    device: str
+    precision: str
+
+    def __str__(self) -> str:
+        return f"{self.library} {self.precision}"
+
+    @property
+    def library(self) -> str:
+        title = BACKENDS[self.backend].title
+        devices = BACKENDS[self.backend].devices
+        return f"{title} with CUDA" if self.device == "cuda" and len(devices) > 1 else title
+
+
+REFERENCE = Choice("onnxruntime", "cpu", "fp32")
+"""What every other choice is compared with."""
+
+AUTO_ORDER = (
+    Choice("tensorrt", "cuda", "fp16"),
+    Choice("tensorrt", "cuda", "fp32"),
+    Choice("onnxruntime", "cuda", "fp32"),
+    Choice("openvino", "cpu", "int8"),
+    Choice("onnxruntime", "cpu", "int8"),
+    Choice("onnxruntime", "cpu", "fp32"),
+    Choice("openvino", "cpu", "fp32"),
+)
+"""The order in which "auto" tries them: fastest first by `python -m engine bench`. A fixed order,
+for measuring at every start would take longer than it saves. OpenVINO comes last in fp32 because
+it prepares anew for every shape of input, and MTCNN's change from frame to frame."""
+
+
+def choices(
+    model: ModelFile, backend: str = "auto", device: str = "auto", precision: str = "auto"
+) -> list[Choice]:
+    """The ways to run `model` that these options leave open, best first; some may not work here.
+
+    EngineError for an option that does not exist and where the options leave nothing.
+    """
+    places = _places(backend, device)
+    _check("precision", precision, ("auto", *PRECISIONS))
+    if precision == "auto" and model.precision == "fp32":
+        ways = [way for way in AUTO_ORDER if (way.backend, way.device) in places]
+    else:
+        how = model.precision if precision == "auto" else precision
+        ways = [Choice(*place, how) for place in places]
+    possible = [way for way in ways if _has_source(model, way)]
+    if not possible:
+        raise _no_source(model, ways[-1])
+    return possible
+
+
+def every_choice(
+    model: ModelFile, backend: str = "auto", device: str = "auto", precision: str = "auto"
+) -> list[Choice]:
+    """Every way to run `model` that these options leave open, the reference first; "auto" leaves
+    all open. EngineError as in :func:`choices`."""
+    best = choices(model, backend, device, precision)
+    ways = [Choice(*place, how) for place in _places(backend, device) for how in PRECISIONS]
+    possible = [way for way in ways if _has_source(model, way)]
+    asked = best if precision != "auto" else possible
+    return sorted(asked, key=lambda way: way != REFERENCE)
+
+
+def left_out_lines(left_out: dict[Choice, EngineError]) -> list[str]:
+    """What could not be opened, as text: a line for each reason."""
+    ways: dict[str, list[str]] = {}
+    for way, error in left_out.items():
+        ways.setdefault(str(error), []).append(str(way))
+    return [f"left out: {', '.join(names)}: {reason}" for reason, names in ways.items()]
+
+
+def load(
+    model: ModelFile, choice: Choice, threads: int | None = None, may_build: bool = True
+) -> tuple[ModelFile, Backend]:
+    """`model`, or its INT8 flavour where `choice` is INT8, and the backend that has loaded it.
+
+    NotInstalled where the library is not there, EngineError for anything else that fails.
+    """
+    module = _backend_module(choice.backend)
+    if choice.precision == "int8" and model.precision != "int8":
+        model = registry.int8_flavour(model, BACKENDS[choice.backend].int8_suffix)
+    options = Options(choice.device, choice.precision, threads, may_build)
+    return model, module.load(model, options)
+
+
+def _places(backend: str, device: str) -> list[tuple[str, str]]:
+    """The pairs of backend and device that these options leave open, best first."""
+    _check("backend", backend, ("auto", *BACKENDS))
+    _check("device", device, DEVICES)
+    every = dict.fromkeys((way.backend, way.device) for way in AUTO_ORDER)
+    places = [(b, d) for b, d in every if backend in ("auto", b) and device in ("auto", d)]
+    if not places:
+        devices = " and ".join(BACKENDS[backend].devices)
+        raise EngineError(
+            f"{BACKENDS[backend].title} does not run on {device}: use --device {devices}, or "
+            "another backend."
+        )
+    return places
+
+
+def _check(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise EngineError(
+            f"There is no {what} {value}. {what.capitalize()}s: {', '.join(known)}."
+        )
+
+
+def _has_source(model: ModelFile, way: Choice) -> bool:
+    """Whether there is a file from which this way could be run."""
+    info = BACKENDS[way.backend]
+    if way.precision == model.precision:
+        return True
+    if model.precision != "fp32":
+        return False
+    return way.precision in info.converts or (
+        way.precision == "int8" and registry.int8_path(model, info.int8_suffix).is_file()
+    )
+
+
+def _no_source(model: ModelFile, way: Choice) -> EngineError:
+    if model.precision != "fp32":
+        return EngineError(
+            f"{model.path.name} is written in {model.precision} and cannot be run in "
+            f"{way.precision}: use --precision {model.precision}."
+        )
+    info = BACKENDS[way.backend]
+    if way.precision == "int8":
+        return registry.no_int8(model, info.int8_suffix, "is not there")
+    able = [name for name, other in BACKENDS.items() if way.precision in other.converts]
+    return EngineError(
+        f"{info.title} computes {model.path.name} in {' or '.join(info.converts)}, not in "
+        f"{way.precision}: use --precision {info.converts[0]}, or --backend {' or '.join(able)}."
+    )
+
+
+def _backend_module(name: str):
+    info = BACKENDS[name]
+    if not any(find_spec(module) for module in info.modules):
+        raise NotInstalled(f"{info.title} is not installed: install it with `{info.install}`.")
+    return importlib.import_module(f"engine.backends.{name}")

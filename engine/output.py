@@ -1,0 +1,32 @@
+"""Files that the engine writes: all of a file or nothing, and errors that tell the fix."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from engine.backends import EngineError
+
+
+def write(path: Path, content: bytes) -> None:
+    """All of it or nothing: a reader never sees half a file. EngineError where it cannot be."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise EngineError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        if temporary.exists():
+            temporary.unlink()
+
+
+def check_writable(path: Path) -> None:
+    """EngineError where `path` cannot become a file: found out before the measuring, not after."""
+    if path.is_dir():
+        raise EngineError(f"{path} is a folder: give a file name.")
+    if not path.parent.is_dir():
+        raise EngineError(f"The folder {path.parent} does not exist: make it first.")
+    if not os.access(path.parent, os.W_OK):
+        raise EngineError(f"The folder {path.parent} cannot be written to: choose another.")
