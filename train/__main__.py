@@ -11,30 +11,21 @@ from typing import Annotated, Generic, Literal, TypeVar
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from train.data.ferplus import prepare_ferplus
+from train.calibrate import calibrate_run
+from train.calibrate import report as calibration_report
 from train.data.prepared import DataError, read_prepared
-from train.evaluate import evaluate_run, report
+from train.decision import CALIBRATION_FILE, Prior
+from train.evaluate import evaluate_run, report, result_name
 from train.export import export_run
 from train.loop import FitOptions, fit
 from train.mtcnn import export_mtcnn
+from train.prepare import PREPARE
 from train.recipes import RECIPES
 from train.reference import serve_standard_streams
+from train.robustness import measure_robustness
+from train.robustness import report as robustness_report
 
 MODELS = Path("engine/models")
-
-
-@dataclass(frozen=True)
-class PrepareFerplus:
-    """FERPlus under the majority protocol: 25 045 training, 3 191 validation, 3 137 test faces."""
-
-    source: Path
-    """Folder with FER2013Train, FER2013Valid and FER2013Test (folders or zips) and pose.csv."""
-    output: Path = Path("data/ferplus")
-    """Folder to write the prepared faces to."""
-
-    def run(self) -> None:
-        counts = prepare_ferplus(self.source, self.output)
-        print(f"{self.output}: " + ", ".join(f"{count} {split}" for split, count in counts.items()))
 
 
 Options = TypeVar("Options")
@@ -65,11 +56,56 @@ class Evaluate:
     """Folder that `prepare` wrote."""
     split: Literal["train", "validation", "test"] = "validation"
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    prior: Prior = "data"
+    """data: the decision as trained. balanced: corrected for frequent classes (`calibrate`)."""
 
     def run(self) -> None:
-        scores = evaluate_run(self.run_folder, read_prepared(self.data), self.split, self.device)
-        print(report(scores))
-        print(f"\nWritten: {self.run_folder}/evaluation-{self.split}.json, confusion-{self.split}.png")
+        data = read_prepared(self.data)
+        print(report(evaluate_run(self.run_folder, data, self.split, self.device, self.prior)))
+        name = result_name(self.split, self.prior)
+        print(f"\nWritten: {self.run_folder}/evaluation-{name}.json, confusion-{name}.png")
+
+
+@dataclass(frozen=True)
+class Calibrate:
+    """Choose temperature and prior strength on validation; `export` folds them into the model."""
+
+    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
+    """The run folder."""
+    data: Path = Path("data/ferplus")
+    """Folder that `prepare` wrote."""
+    max_loss: float = 1.0
+    """Points of accuracy that the balanced decision may lose at most."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def run(self) -> None:
+        data = read_prepared(self.data)
+        print(calibration_report(calibrate_run(self.run_folder, data, self.max_loss, self.device)))
+        print(f"\nWritten: {self.run_folder / CALIBRATION_FILE}")
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Measure what shift, rotation, blur, JPEG, gamma and occlusion cost a run."""
+
+    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
+    """The run folder."""
+    data: Path = Path("data/ferplus")
+    """Folder that `prepare` wrote."""
+    split: Literal["train", "validation", "test"] = "validation"
+    prior: Prior = "data"
+    """data: the decision as trained. balanced: corrected for frequent classes (`calibrate`)."""
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def run(self) -> None:
+        data = read_prepared(self.data)
+        result = measure_robustness(
+            self.run_folder, data, self.split, self.prior, self.seed, self.device
+        )
+        print(robustness_report(result))
+        name = result_name(self.split, self.prior)
+        print(f"\nWritten: {self.run_folder}/robustness-{name}.json")
 
 
 @dataclass(frozen=True)
@@ -79,9 +115,12 @@ class ExportFace:
     run_folder: Annotated[Path, tyro.conf.arg(name="run")]
     """The run folder."""
     output: Path = MODELS / "ipd_fer.onnx"
+    prior: Prior | None = None
+    """The decision folded into the file: data as trained, balanced corrected for frequent classes.
+    By default balanced where `calibrate` has run, data where not."""
 
     def run(self) -> None:
-        export_run(self.run_folder, self.output)
+        export_run(self.run_folder, self.output, self.prior)
 
 
 @dataclass(frozen=True)
@@ -109,9 +148,11 @@ class ServeReference:
 
 
 COMMANDS = {
-    "prepare": {"ferplus": PrepareFerplus},
+    "prepare": PREPARE,
     "fit": {name: Fit[recipe.options_type] for name, recipe in RECIPES.items()},
     "evaluate": Evaluate,
+    "calibrate": Calibrate,
+    "robustness": Robustness,
     "export": {"face": ExportFace, "mtcnn": ExportMtcnn},
     "reference": ServeReference,
 }

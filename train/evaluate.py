@@ -3,56 +3,111 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from train.data.batches import FaceDataset, evaluation_loader
-from train.data.prepared import PreparedFaces
+from train.data.prepared import DataError, PreparedFaces
+from train.decision import Prior, read_decision
 from train.export import load_model
 from train.loop import make_fabric
-from train.metrics import accuracy_by_yaw, expression_scores, pose_scores, predict
+from train.metrics import (
+    Predictions,
+    accuracy_by_yaw,
+    calibration_error,
+    expression_scores,
+    pose_scores,
+    predict,
+)
 from train.visualize import plot_confusion
 
 
-def evaluate_run(run: Path, data: PreparedFaces, split: str, device: str = "auto") -> dict:
-    """Scores of the run's best epoch on `split`, in full precision.
+@dataclass(frozen=True)
+class SplitPredictions:
+    """What a run's best epoch says of the faces in `rows`; probabilities before any decision."""
 
-    Writes ``evaluation-<split>.json`` and ``confusion-<split>.png`` into the run folder.
+    config: dict
+    rows: np.ndarray
+    dataset: FaceDataset
+    found: Predictions
+
+
+def predict_run(run: Path, data: PreparedFaces, split: str, device: str) -> SplitPredictions:
+    """Run the best epoch over `split` in full precision.
+
+    DataError where the split is empty or the data has other classes than the run.
     """
     model, config = load_model(run)
+    if list(data.classes) != config["classes"]:
+        raise DataError(
+            f"{run} knows {', '.join(config['classes'])}; the prepared data has "
+            f"{', '.join(data.classes)}."
+        )
+    rows = data.rows(split)
+    if not len(rows):
+        raise DataError(f"The prepared data has no {split} faces.")
     fabric = make_fabric(device, "32-true")
     model.to(fabric.device)
-    rows = data.rows(split)
     dataset = FaceDataset(data, rows)
     found = predict(model, evaluation_loader(dataset), data.rotation[rows], fabric)
+    return SplitPredictions(config, rows, dataset, found)
+
+
+def evaluate_run(
+    run: Path, data: PreparedFaces, split: str, device: str = "auto", prior: Prior = "data"
+) -> dict:
+    """Scores of the run's best epoch on `split`, in full precision, decided as `prior` says
+    (train.decision).
+
+    Writes ``evaluation-<split>.json`` and ``confusion-<split>.png`` into the run folder, with
+    ``-balanced`` after the split where the prior is that.
+    """
+    decision = read_decision(run, prior)
+    predicted = predict_run(run, data, split, device)
+    config, rows, dataset = predicted.config, predicted.rows, predicted.dataset
+    found, probabilities = predicted.found, decision.apply(predicted.found.probabilities)
     known, pose, label = dataset.pose_known.numpy(), data.pose[rows], data.label[rows]
     yaw = np.where(known, pose[:, 0], np.nan)
     scores = {
         "run": {key: config[key] for key in ("recipe", "options", "fit")},
         "split": split,
+        "prior": prior,
+        "temperature": decision.temperature,
+        "tau": decision.tau,
         "faces": len(rows),
         "classes": list(data.classes),
-        "expression": expression_scores(found.probabilities, label),
-        "accuracy_by_yaw": accuracy_by_yaw(found.probabilities, label, yaw),
+        "expression": expression_scores(probabilities, label),
+        "calibration_error": calibration_error(probabilities, label),
+        "accuracy_by_yaw": accuracy_by_yaw(probabilities, label, yaw),
         "pose": pose_scores(found, pose, dataset.yaw_bin.numpy(), known),
     }
-    (run / f"evaluation-{split}.json").write_text(json.dumps(scores, indent=2) + "\n")
+    name = result_name(split, prior)
+    (run / f"evaluation-{name}.json").write_text(json.dumps(scores, indent=2) + "\n")
     plot_confusion(
-        np.array(scores["expression"]["confusion"]), data.classes, run / f"confusion-{split}.png"
+        np.array(scores["expression"]["confusion"]), data.classes, run / f"confusion-{name}.png"
     )
     return scores
+
+
+def result_name(split: str, prior: Prior) -> str:
+    """What tells the result files of one run apart."""
+    return split if prior == "data" else f"{split}-{prior}"
 
 
 def report(scores: dict) -> str:
     """The scores as a text for people."""
     expression, pose = scores["expression"], scores["pose"]
     lines = [
-        f"{scores['split']}: {scores['faces']} faces",
+        f"{scores['split']}: {scores['faces']} faces; temperature {scores['temperature']:.3f}, "
+        f"prior strength {scores['tau']:.2f}",
         f"accuracy {expression['accuracy']:.2%}, mean-class accuracy "
-        f"{expression['mean_class_accuracy']:.2%}",
+        f"{expression['mean_class_accuracy']:.2%}, expected calibration error "
+        f"{scores['calibration_error']:.2%}",
         "",
-        f"{'':<11} {'recall':>7} {'precision':>9}   called " + " ".join(f"{c[:5]:>6}" for c in scores["classes"]),
+        f"{'':<11} {'recall':>7} {'precision':>9}   called "
+        + " ".join(f"{name[:5]:>6}" for name in scores["classes"]),
     ]
     for name, recall, precision, counts in zip(
         scores["classes"], expression["recall"], expression["precision"], expression["confusion"]
@@ -66,8 +121,8 @@ def report(scores: dict) -> str:
     if pose["faces"]:
         lines += [
             "",
-            f"pose, {pose['faces']} trustworthy labels: mean absolute error yaw {pose['yaw']:.2f}°, "
-            f"pitch {pose['pitch']:.2f}°, roll {pose['roll']:.2f}°; "
+            f"pose, {pose['faces']} trustworthy labels: mean absolute error yaw "
+            f"{pose['yaw']:.2f}°, pitch {pose['pitch']:.2f}°, roll {pose['roll']:.2f}°; "
             f"|yaw| class {pose['yaw_bin_accuracy']:.2%} right",
         ]
     return "\n".join(lines)

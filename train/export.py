@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from realtime.align import FACE_SIZE
 from train.checkpoint import load_state
 from train.data.prepared import DataError
+from train.decision import Decision, Prior, read_calibration, read_decision
 from train.networks.face_model import FaceModel
+from train.recipes import RECIPES
 from train.registry import register, save_model
 from train.run import RunFolder
 
@@ -24,33 +26,53 @@ TOLERANCE = {"expression": 1e-4, "pose": 1e-2}
 
 class ExportedModel(nn.Module):
     """The contract of the model file: ``faces`` uint8 (n, 112, 112, 3) RGB → ``expression``
-    probabilities (n, classes) and ``pose`` degrees (n, 3) as seen in the aligned face."""
+    probabilities (n, classes) and ``pose`` degrees (n, 3) as seen in the aligned face.
 
-    def __init__(self, model: FaceModel):
+    `decision` (train.decision) becomes a scale and a bias on the logits, before the softmax.
+    """
+
+    def __init__(self, model: FaceModel, decision: Decision = Decision()):
         super().__init__()
         self.model = model
+        classes = model.expression.classifier.out_features
+        bias = torch.from_numpy(decision.bias(classes)).float()
+        self.register_buffer("scale", torch.tensor(1 / decision.temperature))
+        self.register_buffer("bias", bias)
 
     def forward(self, faces: Tensor) -> tuple[Tensor, Tensor]:
         output = self.model(faces)
-        return output.expression.softmax(dim=1), output.pose
+        logits = output.expression * self.scale + self.bias
+        return logits.softmax(dim=1), output.pose
 
 
 def load_model(run: Path) -> tuple[FaceModel, dict]:
-    """The averaged weights of a run's best epoch, in evaluation mode, and its configuration."""
+    """The averaged weights of a run's best epoch, in evaluation mode, and its configuration.
+
+    DataError where `run` is no run, or one of a recipe that this version does not have.
+    """
     folder = RunFolder(run)
     config = folder.config()
-    options = config["options"]
-    model = FaceModel(options["network"], options["pose_network"], len(config["classes"]))
+    recipe = RECIPES.get(config["recipe"])
+    if recipe is None:
+        raise DataError(f"{run}: there is no recipe {config['recipe']!r}, only {', '.join(RECIPES)}.")
+    model = recipe.face_model(config["options"], len(config["classes"]))
     model.load_state_dict(load_state(folder.best)["model"])
     return model.eval(), config
 
 
-def export_run(run: Path, output: Path) -> Path:
+def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
     """Write the best epoch of `run` as the ONNX file `output`, compare it with torch, and list it
-    in the models.json beside it. DataError where ONNX and torch differ too much."""
+    in the models.json beside it. DataError where ONNX and torch differ too much.
+
+    prior: the decision that is folded in, see train.decision; None for "balanced" where the run
+    is calibrated and "data" where not. The file's metadata holds it as ``decision``.
+    """
     model, config = load_model(run)
+    calibration = read_calibration(run)
+    prior = prior or ("balanced" if calibration else "data")
+    decision = read_decision(run, prior)
     best = load_state(RunFolder(run).best)["log"]
-    graph = ExportedModel(model).eval()
+    graph = ExportedModel(model, decision).eval()
     faces = torch.from_numpy(_faces(2))
     with warnings.catch_warnings():
         # Deprecations inside torch's own exporter; nothing that a user of it can change.
@@ -71,8 +93,15 @@ def export_run(run: Path, output: Path) -> Path:
         "epoch": best["epoch"],
         "seed": config["fit"]["seed"],
         "validation_accuracy": round(best["accuracy"], 4),
+        "prior": prior,
+        "temperature": round(decision.temperature, 4),
+        "prior_strength": round(decision.tau, 4),
     }
-    metadata = {"labels": json.dumps(config["classes"]), "training": json.dumps(about)}
+    metadata = {
+        "labels": json.dumps(config["classes"]),
+        "training": json.dumps(about),
+        "decision": json.dumps(_decision_metadata(prior, decision, bool(calibration))),
+    }
     save_model(program.model_proto, output, metadata)
     difference = compare(graph, output)
     register(
@@ -83,6 +112,8 @@ def export_run(run: Path, output: Path) -> Path:
         notes=", ".join(f"{key.replace('_', ' ')} {value}" for key, value in about.items()),
         labels=config["classes"],
     )
+    print(f"{output}: prior {prior}, strength {decision.tau:.3f}, temperature "
+          f"{decision.temperature:.3f}{'' if calibration else ' (not calibrated)'}")
     print(f"{output}: at most {difference['expression']:.1e} in probability and "
           f"{difference['pose']:.1e}° from torch")
     return output
@@ -101,6 +132,17 @@ def compare(graph: ExportedModel, path: Path) -> dict[str, float]:
         if not result[name] < TOLERANCE[name]:
             raise DataError(f"{path}: {name} is off by {result[name]:.2e} from torch.")
     return result
+
+
+def _decision_metadata(prior: Prior, decision: Decision, calibrated: bool) -> dict:
+    """What stands between the logits and the probabilities of the file, see train.decision."""
+    return {
+        "prior": prior,
+        "calibrated": calibrated,
+        "temperature": decision.temperature,
+        "tau": decision.tau,
+        "prior_shares": list(decision.prior),
+    }
 
 
 def _faces(count: int) -> np.ndarray:

@@ -1,8 +1,6 @@
 """Epochs, device, precision, checkpoints, resume, logging. Knows no method.
 
-A recipe is a class with ``options_type`` (a frozen dataclass), ``model`` (the
-train.networks.face_model.FaceModel that inference keeps), ``setup(fabric, steps)``,
-``step(batch) -> dict of losses`` and ``state()`` / ``load_state(state)``.
+What a recipe offers is written down in train.recipes.recipe.
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from train.checkpoint import load_state, save_state
-from train.data.batches import FaceDataset, evaluation_loader, training_loader
+from train.data.batches import FaceDataset, Shard, evaluation_loader, training_loader
 from train.data.prepared import DataError, PreparedFaces
 from train.metrics import expression_scores, pose_scores, predict
 from train.recipes import RECIPES
@@ -36,6 +34,7 @@ class FitOptions:
     """Folder for configuration, log, curves and checkpoints."""
     epochs: int = 24
     batch_size: int = 64
+    """Faces in a step, over all devices together."""
     seed: int = 0
     average: float = 0.999
     """Decay of the averaged copy of the weights, the one that is validated and exported."""
@@ -43,10 +42,21 @@ class FitOptions:
     """auto, cpu or cuda."""
     precision: str = "bf16-mixed"
     """As Lightning Fabric names it: 32-true, bf16-mixed or 16-mixed."""
+    devices: int = 1
+    """Devices (on a CPU: processes) of each node, which share every batch."""
+    nodes: int = 1
+    """Machines; start the same command on each with MASTER_ADDR, MASTER_PORT and NODE_RANK set."""
 
 
-def make_fabric(device: str, precision: str) -> Fabric:
-    """A launched Fabric on the device asked for; DataError where it cannot be had."""
+def make_fabric(device: str, precision: str, devices: int = 1, nodes: int = 1) -> Fabric:
+    """A launched Fabric on the devices asked for; DataError where they cannot be had.
+
+    Several devices train as one (distributed data parallel: the gradients are averaged after each
+    step). The same as on one device are the number of faces in a step, losses that are means over
+    faces, and the update that a set of faces gives. Different are the order of the faces, the
+    augmentation, which each device draws for itself, batch normalisation, which sees the faces of
+    its own device alone, and means over the faces whose pose is known, taken on each device first.
+    """
     if device not in ("auto", "cpu", "cuda"):
         raise DataError(f"Unknown device {device!r}; choose auto, cpu or cuda.")
     if device == "cuda" and not torch.cuda.is_available():
@@ -54,7 +64,11 @@ def make_fabric(device: str, precision: str) -> Fabric:
             f"--device cuda: PyTorch {torch.__version__} sees no CUDA device. Install a CUDA build "
             "and a driver, or use --device cpu."
         )
-    fabric = Fabric(accelerator=device, devices=1, precision=precision)
+    if device == "cuda" and torch.cuda.device_count() < devices:
+        raise DataError(
+            f"--devices {devices}: PyTorch sees {torch.cuda.device_count()} CUDA devices."
+        )
+    fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, precision=precision)
     fabric.launch()
     return fabric
 
@@ -72,7 +86,8 @@ def warm_average(decay: float):
 
 
 def fit(recipe_name: str, options: FitOptions, recipe_options, data: PreparedFaces, resume: bool):
-    """Train a recipe; returns the log, one dict an epoch."""
+    """Train a recipe; returns the log, one dict an epoch. Of several processes the first alone
+    validates and writes files."""
     run = RunFolder(options.run)
     config = {
         "recipe": recipe_name,
@@ -80,11 +95,18 @@ def fit(recipe_name: str, options: FitOptions, recipe_options, data: PreparedFac
         "fit": {key: value for key, value in plain(options).items() if key != "run"},
         "options": plain(recipe_options),
     }
-    run.start(config, resume)
-    fabric = make_fabric(options.device, options.precision)
+    for split in ("train", "validation"):
+        if not len(data.rows(split)):
+            raise DataError(f"{options.data} has no {split} faces; fit needs both of them.")
+    fabric = make_fabric(options.device, options.precision, options.devices, options.nodes)
+    run.start(config, resume, write=fabric.is_global_zero)
     seed_everything(options.seed, verbose=False)
-    recipe = RECIPES[recipe_name](recipe_options, len(data.classes))
-    loader = training_loader(FaceDataset(data, data.rows("train")), options.batch_size)
+    recipe = RECIPES[recipe_name](recipe_options, data.classes)
+    with fabric.rank_zero_first():
+        identity = recipe.prepare(data, options.data, fabric)
+    dataset = FaceDataset(data, data.rows("train"), identity)
+    shard = Shard(fabric.global_rank, fabric.world_size, options.seed)
+    loader = training_loader(dataset, options.batch_size, shard)
     recipe.setup(fabric, steps=options.epochs * len(loader))
     averaged = AveragedModel(recipe.model, avg_fn=warm_average(options.average), use_buffers=True)
     log = _restore(run, recipe, averaged) if resume else []
@@ -94,16 +116,25 @@ def fit(recipe_name: str, options: FitOptions, recipe_options, data: PreparedFac
     )
     for epoch in range(len(log) + 1, options.epochs + 1):
         # Seeding every epoch makes a resumed run continue exactly as an uninterrupted one.
-        seed_everything(options.seed * 100_003 + epoch, verbose=False)
+        epoch_seed = options.seed * 100_003 + epoch
+        seed_everything(epoch_seed + fabric.global_rank * 10_000_019, verbose=False)
+        shard.start_epoch(loader, epoch)
         row = _train_epoch(recipe, averaged, loader, fabric, epoch)
-        row |= validate(averaged.module, data, fabric)
         log.append(row)
-        _keep(run, recipe, averaged, log, config)
-        fabric.print(
-            f"epoch {epoch}: accuracy {row['accuracy']:.4f}, mean class "
-            f"{row['mean_class_accuracy']:.4f}, yaw error {row['yaw_error']:.2f}°"
-        )
+        if fabric.is_global_zero:
+            row |= validate(averaged.module, data, fabric)
+            _keep(run, recipe, averaged, log, config)
+            recipe.picture(data, identity, run.path / f"faces-{epoch}.png")
+            print(_summary(row))
     return log
+
+
+def _summary(row: dict) -> str:
+    yaw = "unknown" if row["yaw_error"] is None else f"{row['yaw_error']:.2f}°"
+    return (
+        f"epoch {row['epoch']}: accuracy {row['accuracy']:.4f}, mean class "
+        f"{row['mean_class_accuracy']:.4f}, yaw error {yaw}"
+    )
 
 
 def validate(model, data: PreparedFaces, fabric, split: str = "validation") -> dict:
@@ -120,11 +151,13 @@ def validate(model, data: PreparedFaces, fabric, split: str = "validation") -> d
 def _train_epoch(recipe, averaged, loader, fabric, epoch: int) -> dict:
     recipe.model.train()
     sums, started = defaultdict(float), time.monotonic()
-    for batch in tqdm(loader, desc=f"epoch {epoch}", leave=False, mininterval=1):
+    quiet = not fabric.is_global_zero
+    for batch in tqdm(loader, desc=f"epoch {epoch}", leave=False, mininterval=1, disable=quiet):
         losses = recipe.step(batch.to(fabric.device))
         averaged.update_parameters(recipe.model)
         for name, loss in losses.items():
-            sums[name] += float(loss.detach())
+            # The mean over all processes: they must also agree on when to stop.
+            sums[name] += float(fabric.all_reduce(loss.detach()))
         if not all(math.isfinite(value) for value in sums.values()):
             raise DataError(
                 f"The loss became {dict(sums)} in epoch {epoch}; the checkpoint of the last good "

@@ -59,6 +59,19 @@ def expression_scores(probabilities: np.ndarray, label: np.ndarray) -> dict:
     }
 
 
+def calibration_error(probabilities: np.ndarray, label: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error (Guo et al. 2017), a fraction.
+
+    Faces are sorted into `bins` equal ranges of their highest probability (n, classes); the error
+    is the gap between mean probability and accuracy of a range, averaged over the faces.
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == label
+    ranges = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = np.bincount(ranges, weights=right - confidence, minlength=bins)
+    return float(np.abs(gaps).sum() / len(label))
+
+
 def accuracy_by_yaw(probabilities: np.ndarray, label: np.ndarray, yaw: np.ndarray) -> dict:
     """Faces and accuracy in each of the paper's |yaw| classes and above each of their edges.
 
@@ -85,6 +98,8 @@ def _share(right: np.ndarray, chosen: np.ndarray) -> dict:
 def pose_scores(predicted: Predictions, pose: np.ndarray, yaw_bin: np.ndarray, known: np.ndarray):
     """Mean absolute error in degrees of each angle, and accuracy of the |yaw| class."""
     error = np.abs(predicted.pose - pose)[known]
-    errors = dict(zip(("yaw", "pitch", "roll"), error.mean(axis=0).tolist() if len(error) else [None] * 3))
+    means = error.mean(axis=0).tolist() if len(error) else [None] * 3
+    errors = dict(zip(("yaw", "pitch", "roll"), means))
     right = (predicted.yaw_bin == yaw_bin)[known]
-    return {"faces": int(known.sum()), **errors, "yaw_bin_accuracy": float(right.mean()) if len(right) else None}
+    accuracy = float(right.mean()) if len(right) else None
+    return {"faces": int(known.sum()), **errors, "yaw_bin_accuracy": accuracy}

@@ -1,8 +1,9 @@
 """What the application is compared with: facenet-pytorch's MTCNN, then both branches in PyTorch.
 
-A process that `python -m realtime bench --reference` feeds through pipes: for each frame a JSON
-line with its shape, then its bytes (uint8 H×W×3, RGB); back comes a JSON line with seconds and
-faces. So neither side's libraries and threads are in the other's way.
+A process that `python -m realtime bench --reference` and `python -m engine bench --reference` feed
+through pipes (engine.reference): for each array a JSON line with its shape, then its bytes; back
+comes a JSON line with seconds and faces. A frame (uint8 H×W×3, RGB) goes through all of it,
+aligned faces (uint8 N×112×112×3) through the networks alone.
 """
 
 from __future__ import annotations
@@ -32,23 +33,30 @@ class Reference:
 
     @torch.inference_mode()
     def __call__(self, image: np.ndarray) -> int:
-        """Process one frame; returns how many faces there were."""
+        """Process one frame, or aligned faces; returns how many faces there were."""
+        if image.ndim == 4:
+            return self._recognise(image)
         boxes, _, landmarks = self.detector.detect(image, landmarks=True)
         if boxes is None:
             return 0
         crops = [align(image, similarity_transform(np.asarray(points, float))) for points in landmarks]
-        output = self.model(torch.from_numpy(np.stack(crops)))
+        return self._recognise(np.stack(crops))
+
+    def _recognise(self, faces: np.ndarray) -> int:
+        output = self.model(torch.from_numpy(faces))
         output.expression.softmax(dim=1).numpy()
-        return len(crops)
+        return len(faces)
 
 
 def serve(reference: Reference, requests: BinaryIO, answers) -> None:
-    """Answer frames until `requests` ends."""
+    """Answer until `requests` ends."""
     what = f"facenet-pytorch MTCNN + PyTorch {torch.__version__} eager"
     print(json.dumps({"what": what}), file=answers, flush=True)
     while header := requests.readline():
         shape = json.loads(header)
-        image = np.frombuffer(requests.read(int(np.prod(shape))), np.uint8).reshape(shape)
+        # A bytearray, for PyTorch warns of memory that it may not write to.
+        content = bytearray(requests.read(int(np.prod(shape))))
+        image = np.frombuffer(content, np.uint8).reshape(shape)
         started = time.perf_counter()
         faces = reference(image)
         seconds = time.perf_counter() - started

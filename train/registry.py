@@ -1,18 +1,21 @@
 """Writes the model files that ship, and their entries in models.json.
 
-The engine only reads them (:mod:`engine.registry`). The two meet in the files and nowhere else,
-so that neither imports the other.
+models.json has one writer, the engine (:mod:`engine.registry`), which is run as a process: the two
+meet in files and commands and nowhere else, so that neither imports the other.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import onnx
+
+from train.data.prepared import DataError
 
 
 def save_model(model: onnx.ModelProto, path: Path, metadata: dict[str, str]) -> None:
@@ -46,23 +49,24 @@ def register(
 
     made_by: the command that makes the file. source: whose weights or data these are.
     labels: class names in output order. The name of the entry is the file's without ``.onnx``.
+    DataError with the engine's own sentence where it refuses.
     """
-    content = path.read_bytes()
-    entry = {
-        "file": path.name,
-        "sha256": hashlib.sha256(content).hexdigest(),
-        "size": len(content),
-        "made_by": made_by,
-        "source": source,
-        "licence": licence,
-        "notes": notes,
-        "labels": list(labels),
+    about = {
+        "--made-by": made_by,
+        "--source": source,
+        "--licence": licence,
+        "--notes": notes,
+        "--labels": json.dumps(list(labels), ensure_ascii=False),
     }
-    listing = path.parent / "models.json"
-    known = json.loads(listing.read_text(encoding="utf-8")) if listing.exists() else {}
-    known[path.stem] = entry
-    text = json.dumps(dict(sorted(known.items())), indent=2, ensure_ascii=False) + "\n"
-    _write(listing, text.encode("utf-8"))
+    # "=" keeps a text that begins with a dash from being read as an option.
+    options = [f"{option}={text}" for option, text in about.items()]
+    done = subprocess.run(
+        [sys.executable, "-m", "engine", "register", str(path), *options],
+        capture_output=True,
+        encoding="utf-8",
+    )
+    if done.returncode:
+        raise DataError(done.stderr.strip())
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -7,12 +7,15 @@ import dataclasses
 import json
 from pathlib import Path
 
+from torch.utils.tensorboard import SummaryWriter
+
 from train.data.prepared import DataError
 from train.visualize import plot_log
 
 
 class RunFolder:
-    """``config.json``, ``log.csv``, ``curves.png``, ``last.safetensors``, ``best.safetensors``."""
+    """``config.json``, ``log.csv``, ``curves.png``, ``last.safetensors``, ``best.safetensors``;
+    from recipes that synthesise faces also ``faces-<epoch>.png``."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -21,8 +24,11 @@ class RunFolder:
         self.last = path / "last.safetensors"
         self.best = path / "best.safetensors"
 
-    def start(self, config: dict, resume: bool) -> None:
-        """Write the configuration, or check that the run to resume had the same one."""
+    def start(self, config: dict, resume: bool, write: bool = True) -> None:
+        """Write the configuration, or check that the run to resume had the same one.
+
+        Without `write` it only looks whether a new run may start here.
+        """
         config = json.loads(json.dumps(config))
         if resume:
             changed = sorted(
@@ -36,8 +42,9 @@ class RunFolder:
             return
         if self.last.exists():
             raise DataError(f"{self.path} already holds a run: add --resume, or give another --run.")
-        self.path.mkdir(parents=True, exist_ok=True)
-        self.config_file.write_text(json.dumps(config, indent=2) + "\n")
+        if write:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self.config_file.write_text(json.dumps(config, indent=2) + "\n")
 
     def config(self) -> dict:
         """The configuration the run was started with."""
@@ -46,7 +53,8 @@ class RunFolder:
         return json.loads(self.config_file.read_text())
 
     def write_log(self, rows: list[dict]) -> None:
-        """Rewrite log.csv and curves.png from one dict an epoch."""
+        """Rewrite log.csv and curves.png from one dict an epoch, and add the last epoch to the
+        TensorBoard log."""
         part = self.log_file.with_suffix(".part")
         with open(part, "w", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(rows[0]))
@@ -54,6 +62,18 @@ class RunFolder:
             writer.writerows(rows)
         part.replace(self.log_file)
         plot_log(rows, self.path / "curves.png")
+        # A writer for each epoch: what it has written is whole even if the run is killed.
+        with SummaryWriter(self.path / "tensorboard") as scalars:
+            for key, value in rows[-1].items():
+                if key != "epoch" and value is not None:
+                    scalars.add_scalar(_scalar_name(key), value, rows[-1]["epoch"])
+
+
+def _scalar_name(key: str) -> str:
+    """TensorBoard groups scalars by what stands before the slash."""
+    if key.startswith("loss_"):
+        return f"loss/{key.removeprefix('loss_')}"
+    return f"time/{key}" if key == "seconds" else f"validation/{key}"
 
 
 def plain(options) -> dict:

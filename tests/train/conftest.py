@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -38,6 +40,13 @@ def tiny_data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("prepared")
     write_prepared(folder, "made up", EXPRESSIONS, "made up", tiny_rows(128), 128, channels=1)
     return folder
+
+
+@pytest.fixture
+def tiny_copy(tiny_data, tmp_path):
+    """A copy of them, for tests that write beside the faces."""
+    without = shutil.ignore_patterns("identity-*")
+    return shutil.copytree(tiny_data, tmp_path / "prepared", ignore=without)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@ import csv
 import dataclasses
 import json
 
-import numpy as np
 import pytest
 import torch
 
@@ -77,7 +76,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
 
     state = load_state(run / "last.safetensors")
     assert len(state["log"]) == 1
-    assert all(np.isfinite(tensor).all() for tensor in state["recipe"]["model"].values())
+    assert all(tensor.isfinite().all() for tensor in state["recipe"]["model"].values())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

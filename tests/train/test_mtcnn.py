@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 from engine.session import open_session  # noqa: E402
 from train.mtcnn import _torchvision_stand_ins, export_mtcnn, import_facenet_pytorch  # noqa: E402
+from train.data.prepared import DataError  # noqa: E402
 from train.registry import register, save_model  # noqa: E402
 
 
@@ -91,3 +92,8 @@ def test_register_adds_and_replaces_entries(tmp_path):
     known = json.loads((tmp_path / "models.json").read_text())
     assert list(known) == ["a", "b"]
     assert known["a"]["size"] == 5 and known["a"]["labels"] == ["x", "y"]
+
+
+def test_register_passes_on_what_the_engine_says(tmp_path):
+    with pytest.raises(DataError, match="missing.onnx cannot be read"):
+        register(tmp_path / "missing.onnx", made_by="a command", source="here", licence="MIT")

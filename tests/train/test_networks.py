@@ -55,3 +55,13 @@ def test_branches_share_no_weights():
 def test_an_unknown_network_lists_the_known():
     with pytest.raises(ValueError, match="resnet18-half"):
         build_encoder("vgg")
+
+
+def test_a_pose_network_smaller_than_the_expression_network_sees_the_same_face_reduced():
+    model = FaceModel("resnet18", "resnet10-half", 8).eval()
+    faces = torch.randint(0, 256, (2, 112, 112, 3), dtype=torch.uint8)
+
+    seen = model.pose_pixels(model.expression_input(faces))
+
+    np.testing.assert_allclose(seen, FaceInput(56, 1)(faces), atol=1e-5)
+    assert model(faces).pose.shape == (2, 3)

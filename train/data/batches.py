@@ -7,9 +7,9 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
-from train.data.prepared import PreparedFaces
+from train.data.prepared import DataError, PreparedFaces
 from train.networks.face_model import yaw_bin
 from train.pose import turned
 
@@ -19,7 +19,8 @@ class Batch:
     """faces: uint8 (n, 112, 112, channels). label: int64 (n,), -1 for none.
     target: float32 (n, classes), the votes as a distribution (all 0 where nobody voted).
     pose: float32 (n, 3), degrees as seen in the aligned face, 0 where unknown.
-    pose_known: bool (n,). yaw_bin: int64 (n,), the class of |yaw| in the original picture."""
+    pose_known: bool (n,). yaw_bin: int64 (n,), the class of |yaw| in the original picture.
+    identity: float32 (n, 512), f_id of the faces, for the recipes that use it."""
 
     faces: Tensor
     label: Tensor
@@ -27,16 +28,21 @@ class Batch:
     pose: Tensor
     pose_known: Tensor
     yaw_bin: Tensor
+    identity: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
-        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
+        values = (getattr(self, field.name) for field in fields(self))
+        return Batch(*(None if value is None else value.to(device) for value in values))
 
 
 class FaceDataset(Dataset):
-    """The chosen rows of prepared faces; whole batches are fetched at once."""
+    """The chosen rows of prepared faces; whole batches are fetched at once.
 
-    def __init__(self, data: PreparedFaces, rows: np.ndarray):
-        self.faces = data.faces
+    identity: f_id of all faces of `data`, float32 (n, 512), if they are wanted.
+    """
+
+    def __init__(self, data: PreparedFaces, rows: np.ndarray, identity: np.ndarray | None = None):
+        self.faces, self.identity = data.faces, identity
         self.rows = rows
         votes = torch.from_numpy(data.votes[rows])
         pose = torch.from_numpy(data.pose[rows])
@@ -53,20 +59,50 @@ class FaceDataset(Dataset):
     def __getitems__(self, indices: list[int]) -> Batch:
         # Ascending reads of the memory map; the order inside a batch does not matter.
         chosen = np.sort(np.asarray(indices))
+        rows = self.rows[chosen]
         return Batch(
-            faces=torch.from_numpy(self.faces[self.rows[chosen]]),
+            faces=torch.from_numpy(self.faces[rows]),
             label=self.label[chosen],
             target=self.target[chosen],
             pose=self.pose[chosen],
             pose_known=self.pose_known[chosen],
             yaw_bin=self.yaw_bin[chosen],
+            identity=None if self.identity is None else torch.from_numpy(self.identity[rows]),
         )
 
 
-def training_loader(dataset: FaceDataset, batch_size: int) -> DataLoader:
-    """Shuffled full batches (batch normalisation dislikes a last batch of one)."""
+@dataclass(frozen=True)
+class Shard:
+    """Which part of every batch this process trains on: the `rank`-th of `count` equal ones.
+
+    seed: of the order of the faces, where several processes have to agree on it.
+    """
+
+    rank: int = 0
+    count: int = 1
+    seed: int = 0
+
+    def start_epoch(self, loader: DataLoader, epoch: int) -> None:
+        """Give the epoch an order of its own; a single process draws one from torch anyway."""
+        if self.count > 1:
+            loader.sampler.set_epoch(epoch)
+
+
+def training_loader(dataset: FaceDataset, batch_size: int, shard: Shard = Shard()) -> DataLoader:
+    """Shuffled full batches (batch normalisation dislikes a last batch of one).
+
+    batch_size: over all processes together; DataError where they cannot share it evenly.
+    """
+    whole = len(dataset) > batch_size
+    if shard.count == 1:
+        return DataLoader(dataset, batch_size, shuffle=True, drop_last=whole, collate_fn=_as_is)
+    if batch_size % shard.count:
+        raise DataError(f"--batch-size {batch_size} cannot be shared by {shard.count} devices.")
+    sampler = DistributedSampler(
+        dataset, shard.count, shard.rank, shuffle=True, seed=shard.seed, drop_last=True
+    )
     return DataLoader(
-        dataset, batch_size, shuffle=True, drop_last=len(dataset) > batch_size, collate_fn=_as_is
+        dataset, batch_size // shard.count, sampler=sampler, drop_last=whole, collate_fn=_as_is
     )
 
 

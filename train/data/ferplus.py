@@ -13,12 +13,11 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
-from realtime.align import align, rotation_of, similarity_transform
 from realtime.faces import EXPRESSIONS
+from train.data.pictures import aligned_face, decode_picture
 from train.data.prepared import DataError, LabelledFace, write_prepared
 
 FOLDERS = {"train": "FER2013Train", "validation": "FER2013Valid", "test": "FER2013Test"}
@@ -71,21 +70,19 @@ def prepare_ferplus(source: Path, output: Path, pose: Path | None = None) -> dic
         if majority_label(votes) or split == "train"
     ]
     rows = _aligned_rows(source, entries, poses, average)
-    return write_prepared(
-        output, "FERPlus, majority protocol", EXPRESSIONS, "pose.csv", rows, len(entries), channels=1
-    )
+    name, count = "FERPlus, majority protocol", len(entries)
+    return write_prepared(output, name, EXPRESSIONS, "pose.csv", rows, count, channels=1)
 
 
 def _aligned_rows(source, entries, poses, average):
     readers = {split: _picture_reader(source, split) for split in FOLDERS}
     for split, name, votes in tqdm(entries, desc="Aligning FERPlus", unit="face"):
-        picture = cv2.imdecode(np.frombuffer(readers[split](name), np.uint8), cv2.IMREAD_GRAYSCALE)
-        if picture is None:
-            raise DataError(f"{FOLDERS[split]}/{name} in {source} is not a readable picture.")
+        where = f"{FOLDERS[split]}/{name} in {source}"
+        picture = decode_picture(readers[split](name), grey=True, name=where)
         pose = poses.get((FOLDERS[split], name))
         if pose is None:
             raise DataError(f"pose.csv has no row for {FOLDERS[split]}/{name}.")
-        transform = similarity_transform(pose.landmarks if pose.trusted else average)
+        face, rotation = aligned_face(picture, pose.landmarks if pose.trusted else average)
         label = majority_label(votes)
         row = LabelledFace(
             id=f"{FOLDERS[split]}/{name}",
@@ -94,10 +91,10 @@ def _aligned_rows(source, entries, poses, average):
             votes=tuple(int(count) for count in votes[: len(EXPRESSIONS)]),
             pose=pose.angles,
             pose_trusted=pose.trusted,
-            rotation=rotation_of(transform),
+            rotation=rotation,
             landmarks=pose.landmarks,
         )
-        yield row, align(picture, transform)[:, :, None]
+        yield row, face
 
 
 def _read_votes(source: Path, split: str):

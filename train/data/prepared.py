@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,15 @@ class PreparedFaces:
             raise ValueError(f"Unknown split {', '.join(unknown)}; there are {', '.join(SPLITS)}.")
         return np.flatnonzero(np.isin(self.split, splits))
 
+    def only(self, rows: np.ndarray) -> PreparedFaces:
+        """These faces alone, read into memory."""
+        arrays = {
+            field.name: getattr(self, field.name)[rows]
+            for field in fields(self)
+            if field.name != "classes"
+        }
+        return PreparedFaces(self.classes, **arrays)
+
 
 @dataclass(frozen=True)
 class LabelledFace:
@@ -78,7 +87,13 @@ class LabelledFace:
 
 
 def write_prepared(
-    folder: Path, dataset: str, classes: tuple[str, ...], pose_from: str, rows, count: int, channels: int
+    folder: Path,
+    dataset: str,
+    classes: tuple[str, ...],
+    pose_from: str,
+    rows,
+    count: int,
+    channels: int,
 ) -> dict[str, int]:
     """Write `count` pairs (LabelledFace, uint8 (112, 112, channels)) from the iterable `rows`.
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from train.networks.encoders import FaceInput, build_encoder
 
@@ -25,34 +26,43 @@ def yaw_bin(yaw: Tensor) -> Tensor:
 class ExpressionBranch(nn.Module):
     """E_exp and C_exp: pixels (n, channels, size, size) in 0…1 → logits (n, classes)."""
 
-    def __init__(self, network: str, classes: int, dropout: float):
+    def __init__(self, network: str, classes: int, dropout: float, feature_dim: int | None = None):
         super().__init__()
-        self.encoder = build_encoder(network)
+        self.encoder = build_encoder(network, feature_dim)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(self.encoder.feature_dim, classes)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self.classifier(self.dropout(self.encoder(pixels)))
+        return self.describe(pixels)[1]
+
+    def describe(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """The feature f_exp (n, feature_dim) and the logits."""
+        feature = self.encoder(pixels)
+        return feature, self.classifier(self.dropout(feature))
 
 
 class PoseBranch(nn.Module):
     """E_pose with two heads: C_p, logits of the five |yaw| classes, and yaw, pitch, roll."""
 
-    def __init__(self, network: str):
+    def __init__(self, network: str, feature_dim: int | None = None):
         super().__init__()
-        self.encoder = build_encoder(network)
+        self.encoder = build_encoder(network, feature_dim)
         self.classifier = nn.Linear(self.encoder.feature_dim, len(YAW_BIN_EDGES) + 1)
         self.angles = nn.Linear(self.encoder.feature_dim, 3)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n, 5), and degrees (n, 3) as seen in the aligned face."""
+        return self.describe(pixels)[1:]
+
+    def describe(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The feature f_pose (n, feature_dim), logits and degrees."""
         feature = self.encoder(pixels)
-        return self.classifier(feature), self.angles(feature) * POSE_SCALE
+        return feature, self.classifier(feature), self.angles(feature) * POSE_SCALE
 
 
 @dataclass
 class FaceOutput:
-    """expression: logits (n, classes). yaw_bin: logits (n, 5). pose: degrees (n, 3), aligned face."""
+    """expression: logits (n, classes). yaw_bin: logits (n, 5). pose: degrees (n, 3), in the crop."""
 
     expression: Tensor
     yaw_bin: Tensor
@@ -60,16 +70,35 @@ class FaceOutput:
 
 
 class FaceModel(nn.Module):
-    """Both branches on aligned faces: uint8 (n, 112, 112, 1 or 3) → :class:`FaceOutput`."""
+    """Both branches on aligned faces: uint8 (n, 112, 112, 1 or 3) → :class:`FaceOutput`.
 
-    def __init__(self, network: str, pose_network: str, classes: int, dropout: float = 0.0):
+    feature_dim: numbers in f_exp and f_pose; by default each encoder's own count.
+    """
+
+    def __init__(
+        self,
+        network: str,
+        pose_network: str,
+        classes: int,
+        dropout: float = 0.0,
+        feature_dim: int | None = None,
+    ):
         super().__init__()
-        self.expression = ExpressionBranch(network, classes, dropout)
-        self.pose = PoseBranch(pose_network)
-        spec, pose_spec = self.expression.encoder.spec, self.pose.encoder.spec
+        self.expression = ExpressionBranch(network, classes, dropout, feature_dim)
+        self.pose = PoseBranch(pose_network, feature_dim)
+        spec = self.expression.encoder.spec
         self.expression_input = FaceInput(spec.size, spec.channels)
-        self.pose_input = FaceInput(pose_spec.size, pose_spec.channels)
 
     def forward(self, faces: Tensor) -> FaceOutput:
-        yaw_logits, pose = self.pose(self.pose_input(faces))
-        return FaceOutput(self.expression(self.expression_input(faces)), yaw_logits, pose)
+        pixels = self.expression_input(faces)
+        yaw_logits, pose = self.pose(self.pose_pixels(pixels))
+        return FaceOutput(self.expression(pixels), yaw_logits, pose)
+
+    def pose_pixels(self, pixels: Tensor) -> Tensor:
+        """What the pose branch sees of pixels (n, channels, size, size) that the expression branch
+        sees: the same, made grey or smaller where its network wants that."""
+        spec = self.pose.encoder.spec
+        if pixels.shape[1] > spec.channels:
+            pixels = (pixels * self.expression_input.grey.view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+        step = pixels.shape[2] // spec.size
+        return F.avg_pool2d(pixels, step) if step > 1 else pixels

@@ -6,7 +6,9 @@ schedule and averaging are theirs too.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -14,7 +16,9 @@ from torch.nn import functional as F
 
 from train.augment import Augmentation, Augmenter
 from train.data.batches import Batch
-from train.networks.face_model import POSE_SCALE, FaceModel
+from train.initial import start_from
+from train.networks.face_model import POSE_SCALE
+from train.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class BaselineOptions:
     """Encoder of the expression branch, by its name in train.networks.encoders."""
     pose_network: str = "resnet10-half"
     """Encoder of the pose branch."""
+    initial: Path | None = None
+    """A run with the same networks, from whose best epoch to start."""
     dropout: float = 0.3
     """Share of the feature dropped before the expression classifier."""
     mixup: float = 0.2
@@ -38,20 +44,21 @@ class BaselineOptions:
     augmentation: Augmentation = field(default_factory=Augmentation)
 
 
-class Baseline:
-    """Trains :attr:`model`; see train.loop for what a recipe has to offer."""
+class Baseline(Recipe):
+    """Trains both branches of :attr:`model` together."""
 
     options_type = BaselineOptions
 
-    def __init__(self, options: BaselineOptions, classes: int):
+    def __init__(self, options: BaselineOptions, classes: tuple[str, ...]):
         self.options = options
-        self.model = FaceModel(options.network, options.pose_network, classes, options.dropout)
+        self.model = self.face_model(dataclasses.asdict(options), len(classes))
         self.augment = Augmenter(options.augmentation)
 
     def setup(self, fabric, steps: int) -> None:
-        """Place the networks on the device and make the optimizer for `steps` updates."""
         options = self.options
         self.fabric = fabric
+        if options.initial:
+            start_from(options.initial, self.model)
         self.model.to(fabric.device, memory_format=torch.channels_last)
         self.expression = fabric.setup_module(self.model.expression)
         self.pose = fabric.setup_module(self.model.pose)
@@ -67,7 +74,7 @@ class Baseline:
         """One update of both branches."""
         pixels, pose = self.augment(self.model.expression_input(batch.faces), batch.pose)
         mixed, target = mixup(pixels, batch.target, self.options.mixup)
-        yaw_logits, angles = self.pose(pixels)
+        yaw_logits, angles = self.pose(self.model.pose_pixels(pixels))
         losses = {
             "expression": soft_cross_entropy(self.expression(mixed), target),
             "yaw_bin": yaw_bin_error(yaw_logits, batch.yaw_bin, batch.pose_known),
@@ -84,7 +91,6 @@ class Baseline:
         return losses
 
     def state(self) -> dict:
-        """Everything that training needs to go on, as nested dicts of tensors and numbers."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
