@@ -59,6 +59,8 @@ class Options:
     """What to compute on."""
     backend: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = "auto"
     """What to compute with."""
+    precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = "auto"
+    """How the expression network computes; auto takes the fastest that agrees with fp32."""
     model: str = "ipd_fer"
     """A model file, or the name of a shipped one."""
 
@@ -138,7 +140,9 @@ def _wants_window(options: Options, outputs: Outputs) -> bool:
 def _pipeline(options: Options, still: bool) -> FacePipeline:
     if options.smoothing < 0:
         raise UsageError(f"--smoothing {options.smoothing}: give 0 or more.")
-    recogniser = Recogniser(options.model, options.backend, options.device)
+    recogniser = Recogniser(
+        options.model, options.backend, options.device, options.precision
+    )
     try:
         detector = Detector(
             options.min_face,

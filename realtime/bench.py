@@ -46,6 +46,7 @@ class BenchOptions:
     """A model file, or the name of a shipped one."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     backend: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = "auto"
+    precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = "auto"
     reference: bool = False
     """Time facenet-pytorch's MTCNN and the same branches in eager PyTorch on the same frames, in
     turn with ours (needs `pip install .[train]`)."""
@@ -59,7 +60,9 @@ def bench_command(arguments: list[str]) -> int:
     if options.json:
         check_writable(options.json)
     frames, decoding = _decoded(options.source, options.frames)
-    recogniser = Recogniser(options.model, options.backend, options.device)
+    recogniser = Recogniser(
+        options.model, options.backend, options.device, options.precision
+    )
     detector = Detector(options.min_face, backend=options.backend, device=options.device)
     if options.faces:
         frames = _crowded(frames, detector, options.faces)

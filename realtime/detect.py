@@ -24,9 +24,6 @@ O_SIZE = 48
 KNOWN = 0.5
 """A box is a known face's where it shares at least this part of the smaller of the two."""
 
-MAX_BATCH = 512
-"""Crops in one run of R-Net or O-Net; more are run in parts, which bounds the memory."""
-
 
 class Detector:
     """MTCNN. Safe to call from one thread at a time; a context manager that frees its sessions.
@@ -145,9 +142,9 @@ class Detector:
     def r_stage(self, sampler: AreaSampler, boxes: np.ndarray) -> np.ndarray:
         """The boxes that R-Net keeps, refined and square, float32 (m, 4)."""
         inside, crops = _crops(sampler, boxes, R_SIZE)
-        outputs = _run_in_parts(self._rnet, crops)
-        if outputs is None:
+        if not len(crops):
             return np.empty((0, 4), np.float32)
+        outputs = self._rnet.run({"images": crops})
         passed = outputs["scores"] > self.thresholds[1]
         boxes, scores = boxes[inside][passed], outputs["scores"][passed]
         kept = _nms(boxes, scores, 0.7)
@@ -166,9 +163,9 @@ class Detector:
     def _look(self, sampler: AreaSampler, boxes: np.ndarray) -> _Seen:
         """What O-Net sees in the square `boxes`."""
         inside, crops = _crops(sampler, boxes, O_SIZE)
-        outputs = _run_in_parts(self._onet, crops)
-        if outputs is None:
+        if not len(crops):
             return _Seen.nothing()
+        outputs = self._onet.run({"images": crops})
         passed = outputs["scores"] > self.thresholds[2]
         boxes = boxes[inside][passed]
         # The crop's first pixel is the box's corner less one, hence the -1.
@@ -213,7 +210,8 @@ class _Seen:
 
     @classmethod
     def nothing(cls) -> _Seen:
-        return cls(np.empty(0, np.intp), *(np.empty((0, *rest), np.float32) for rest in ((4,), (), (5, 2))))
+        empty = (np.empty((0, *rest), np.float32) for rest in ((4,), (), (5, 2)))
+        return cls(np.empty(0, np.intp), *empty)
 
     def face(self, index: int, origin=(0, 0)) -> Face:
         """One of them, with the position of the pixel that counted as the first added."""
@@ -244,17 +242,6 @@ def _crops(sampler: AreaSampler, boxes: np.ndarray, size: int) -> tuple[np.ndarr
     ends = np.minimum(corners[:, 2:], [sampler.width, sampler.height])
     inside = np.flatnonzero((ends > starts).all(axis=1))
     return inside, sampler.crops(starts[inside], ends[inside], size)
-
-
-def _run_in_parts(session, crops: np.ndarray) -> dict[str, np.ndarray] | None:
-    """All crops through R-Net or O-Net; None where there are none."""
-    parts = [
-        session.run({"images": crops[start : start + MAX_BATCH]})
-        for start in range(0, len(crops), MAX_BATCH)
-    ]
-    if len(parts) < 2:
-        return parts[0] if parts else None
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _shifted(boxes: np.ndarray, offsets: np.ndarray, extra: int) -> np.ndarray:

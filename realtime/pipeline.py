@@ -27,8 +27,14 @@ class Recogniser:
     Raises EngineError where the model cannot be opened or has another shape.
     """
 
-    def __init__(self, model: str | Path, backend: str = "auto", device: str = "auto"):
-        self.session = open_session(model, backend, device)
+    def __init__(
+        self,
+        model: str | Path,
+        backend: str = "auto",
+        device: str = "auto",
+        precision: str = "auto",
+    ):
+        self.session = open_session(model, backend, device, precision)
         self._columns = _expression_columns(self.session)
 
     def recognise(

@@ -188,11 +188,3 @@ def test_other_arrays_are_a_clear_error(detector, image, message):
 def test_options_out_of_range(options, message):
     with pytest.raises(ValueError, match=message):
         Detector(**options)
-
-
-def test_many_candidates_run_in_parts(detector, monkeypatch):
-    image = astronaut()
-    expected = detector.detect(image)
-    monkeypatch.setattr("realtime.detect.MAX_BATCH", 3)
-    (face,) = detector.detect(image)
-    np.testing.assert_allclose(face.landmarks, expected[0].landmarks, atol=0.01)
