@@ -252,7 +252,7 @@ class IpdFer(Recipe):
             losses |= self._fool(x_ip, x_ipe, sample)
         if options.id:
             # A batch is drawn at random, so these faces stand for all of it. Every so many-th step
-            # would cost the same, but its bursts spoil Adam's running means.
+            # would cost the same, but bring its gradient in bursts, which are then clipped.
             some = slice(None, None, options.identity_every)
             losses["identity"] = self._identity(x_ip[some], x_ipe[some], sample.x[some])
         cos = {"cos": cosine_loss(sample.f_id, f_exp)} if options.cos else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from train.data.prepared import PreparedFaces
 from train.networks.face_model import FaceModel
 
 
-class Recipe:
+class Recipe(ABC):
     """A method of training :attr:`model`, what inference keeps. Made from its options (a frozen
     dataclass, :attr:`options_type`) and the names of the classes."""
 
@@ -35,21 +36,21 @@ class Recipe:
         """
         return None
 
+    @abstractmethod
     def setup(self, fabric, steps: int) -> None:
         """Place the networks on the device and make the optimizers for `steps` steps."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of training; returns the losses by name."""
-        raise NotImplementedError
 
     def picture(self, data: PreparedFaces, identity: np.ndarray | None, path: Path) -> None:
         """Draw after an epoch what can be seen of the training; nothing by default."""
 
+    @abstractmethod
     def state(self) -> dict:
         """Everything that training needs to go on, as nested dicts of tensors and numbers."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load_state(self, state: dict) -> None:
         """Go on from what :meth:`state` gave."""
-        raise NotImplementedError
