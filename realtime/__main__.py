@@ -12,13 +12,14 @@ from typing import Literal
 import tyro
 
 from engine.session import EngineError
-from realtime.detect import Detector
+from realtime.detect import Detector, DetectorError
 from realtime.live import LiveFeed, View
 from realtime.overlap import read_ahead
 from realtime.pipeline import FacePipeline, Recogniser
 from realtime.run import Outputs, Run
 from realtime.sinks import SinkError
 from realtime.source import SourceError, open_source
+from realtime.timing import table
 from realtime.window import Window, display_problem
 
 
@@ -80,9 +81,9 @@ def main(arguments: list[str] | None = None) -> int:
 
             return soak_command(arguments[1:])
         return _recognise(tyro.cli(Options, prog="python -m realtime", args=arguments))
-    except (EngineError, SourceError, SinkError, UsageError) as error:
+    except (DetectorError, EngineError, SourceError, SinkError, UsageError) as error:
         print(error, file=sys.stderr)
-        return 2 if isinstance(error, UsageError) else 1
+        return 2 if isinstance(error, (DetectorError, UsageError)) else 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
@@ -113,7 +114,7 @@ def _recognise(options: Options) -> int:
         finally:
             print(f"{run.summary.frames} frames\n{run.summary.table()}")
             if options.profile:
-                print(pipeline.timer.table())
+                print(table(pipeline.timer.summary()))
     return 0
 
 
@@ -143,15 +144,12 @@ def _pipeline(options: Options, still: bool) -> FacePipeline:
     recogniser = Recogniser(
         options.model, options.backend, options.device, options.precision
     )
-    try:
-        detector = Detector(
-            options.min_face,
-            max_faces=options.max_faces,
-            backend=options.backend,
-            device=options.device,
-        )
-    except ValueError as error:
-        raise UsageError(str(error)) from error
+    detector = Detector(
+        options.min_face,
+        max_faces=options.max_faces,
+        backend=options.backend,
+        device=options.device,
+    )
     session = recogniser.session
     print(f"Model    {session.path.name}, sha256 {session.sha256[:12]}")
     print(f"Engine   {session.description}")

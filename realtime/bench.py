@@ -16,13 +16,14 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from engine.output import check_writable
+from engine.output import check_writable, write
 from engine.reference import TorchReference
+from engine.session import EngineError
 from realtime.align import similarity_transform
 from realtime.detect import Detector
 from realtime.pipeline import FacePipeline, Recogniser
 from realtime.source import Frame, open_source
-from realtime.timing import spread
+from realtime.timing import spread, table
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,8 @@ class BenchOptions:
 def bench_command(arguments: list[str]) -> int:
     """Run the benchmark; returns the exit code."""
     options = tyro.cli(BenchOptions, prog="python -m realtime bench", args=arguments)
+    if min(options.frames, options.repeats) < 1 or (options.faces or 1) < 1:
+        raise EngineError("Nothing would be measured: use 1 or more frames, repeats and faces.")
     if options.json:
         check_writable(options.json)
     frames, decoding = _decoded(options.source, options.frames)
@@ -84,7 +87,7 @@ def bench_command(arguments: list[str]) -> int:
     }
     print(_table(measured))
     if options.json:
-        options.json.write_text(json.dumps(measured, indent=2) + "\n")
+        write(options.json, (json.dumps(measured, indent=2) + "\n").encode())
     return 0
 
 
@@ -160,10 +163,8 @@ def _table(measured: dict) -> str:
     lines = [
         f"{measured['source']}, {width}×{height}, {measured['faces_per_frame']:.2f} faces a frame",
         measured["engine"],
-        f"{'stage':<12} {'median ms':>10} {'p95 ms':>8}",
+        table(measured["stages"] | {"whole frame": measured["frame"]}),
     ]
-    for stage, cell in [*measured["stages"].items(), ("whole frame", measured["frame"])]:
-        lines.append(f"{stage:<12} {cell['median_ms']:>10.2f} {cell['p95_ms']:>8.2f}")
     if reference := measured.get("reference"):
         lines.append(
             f"{'reference':<12} {reference['median_ms']:>10.2f} {reference['p95_ms']:>8.2f}  "

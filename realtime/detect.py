@@ -25,6 +25,10 @@ KNOWN = 0.5
 """A box is a known face's where it shares at least this part of the smaller of the two."""
 
 
+class DetectorError(ValueError):
+    """The detector cannot be made like this. The message is one line that tells the fix."""
+
+
 class Detector:
     """MTCNN. Safe to call from one thread at a time; a context manager that frees its sessions.
 
@@ -33,7 +37,7 @@ class Detector:
     max_faces: keep this many, the largest; None keeps all.
     backend, device, threads: as in :func:`engine.session.open_session`.
 
-    Raises ValueError for options out of range and EngineError where a network cannot be opened.
+    Raises DetectorError for options out of range and EngineError where a network cannot be opened.
     """
 
     def __init__(
@@ -46,11 +50,11 @@ class Detector:
         threads: int | None = None,
     ):
         if min_face < WINDOW:
-            raise ValueError(f"A face of {min_face} px is too small to find: use 12 or more.")
+            raise DetectorError(f"A face of {min_face} px is too small to find: use 12 or more.")
         if not all(0 < threshold < 1 for threshold in thresholds):
-            raise ValueError(f"Thresholds are probabilities between 0 and 1, not {thresholds}.")
+            raise DetectorError(f"Thresholds are probabilities between 0 and 1, not {thresholds}.")
         if max_faces is not None and max_faces < 1:
-            raise ValueError(f"At most {max_faces} faces leaves none: use 1 or more.")
+            raise DetectorError(f"At most {max_faces} faces leaves none: use 1 or more.")
         self.min_face = min_face
         self.thresholds = thresholds
         self.max_faces = max_faces

@@ -130,7 +130,7 @@ class Run:
         return "   ".join(filter(None, parts)) or None
 
     def _age(self) -> str | None:
-        age = self.pipeline.timer.summary().get("age")
+        age = self.pipeline.timer.stage("age")
         return age and f"age {age['median_ms']:.0f} ms"
 
     def _show(self, view: View, started: float) -> bool:

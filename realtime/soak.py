@@ -13,7 +13,8 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from engine.output import check_writable
+from engine.output import check_writable, write
+from engine.session import EngineError
 from realtime.detect import Detector
 from realtime.overlay import draw
 from realtime.pipeline import FacePipeline, Recogniser
@@ -53,6 +54,8 @@ class Soak:
 def soak_command(arguments: list[str]) -> int:
     """Run the soak; returns the exit code."""
     options = tyro.cli(SoakOptions, prog="python -m realtime soak", args=arguments)
+    if options.frames < 1:
+        raise EngineError(f"{options.frames} frames measure nothing: use 1 or more.")
     if options.json:
         check_writable(options.json)
     with open_source(options.source) as source:
@@ -63,7 +66,7 @@ def soak_command(arguments: list[str]) -> int:
     for name, value in asdict(result).items():
         print(f"{name.replace('_', ' '):<28} {value:,.2f}".removesuffix(".00"))
     if options.json:
-        options.json.write_text(json.dumps(asdict(result), indent=2) + "\n")
+        write(options.json, (json.dumps(asdict(result), indent=2) + "\n").encode())
     return 0
 
 

@@ -36,12 +36,18 @@ class StageTimer:
         """By stage, in the order in which they first ran: median and p95 in milliseconds."""
         return {stage: spread(seconds) for stage, seconds in self._seconds.items()}
 
-    def table(self) -> str:
-        """The summary as a text for people."""
-        lines = [f"{'stage':<12} {'median ms':>10} {'p95 ms':>8}"]
-        for stage, cell in self.summary().items():
-            lines.append(f"{stage:<12} {cell['median_ms']:>10.2f} {cell['p95_ms']:>8.2f}")
-        return "\n".join(lines)
+    def stage(self, stage: str) -> dict[str, float] | None:
+        """Median and p95 of one stage, None where it never ran."""
+        seconds = self._seconds.get(stage)
+        return spread(seconds) if seconds else None
+
+
+def table(stages: dict[str, dict[str, float]]) -> str:
+    """Medians and p95 by stage as a text for people."""
+    lines = [f"{'stage':<12} {'median ms':>10} {'p95 ms':>8}"]
+    for stage, cell in stages.items():
+        lines.append(f"{stage:<12} {cell['median_ms']:>10.2f} {cell['p95_ms']:>8.2f}")
+    return "\n".join(lines)
 
 
 def spread(seconds) -> dict[str, float]:

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from engine import choice, registry
+from engine import choice, plans, registry
 from engine.quantize import quantize
 from tests.engine.face_models import face_model, random_faces, write_prepared
 
@@ -83,3 +83,11 @@ def only_onnx_runtime(monkeypatch):
         return importlib.util.find_spec(name) if name == "onnxruntime" else None
 
     monkeypatch.setattr(choice, "find_spec", find_spec)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty folder for plans, in place of the user's."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv(plans.FOLDER_VARIABLE, str(folder))
+    return folder

@@ -15,12 +15,7 @@ from tests.engine.fake_tensorrt import HALF_LAYER, FakeGpu, make_distribution
 SHIPPED = ("ipd_fer", "mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet")
 GPU = Gpu("NVIDIA RTX 4090", "8.9")
 
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    monkeypatch.setenv(plans.FOLDER_VARIABLE, str(folder))
-    return folder
+pytestmark = pytest.mark.usefixtures("cache")
 
 
 @pytest.fixture

@@ -37,13 +37,6 @@ print(plans.find_or_build(key, build).content.decode())
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    folder = tmp_path / "cache"
-    monkeypatch.setenv(plans.FOLDER_VARIABLE, str(folder))
-    return folder
-
-
-@pytest.fixture
 def told():
     return []
 

@@ -36,13 +36,17 @@ def test_the_reference_runs_on_the_same_frames(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "extra, words",
+    "extra, code, words",
     [
-        (["--json", "/nowhere/at/all/bench.json"], "/nowhere/at/all"),
-        (["--model", "nothing.onnx"], "nothing.onnx"),
+        (["--json", "/nowhere/at/all/bench.json"], 1, "/nowhere/at/all"),
+        (["--model", "nothing.onnx"], 1, "nothing.onnx"),
+        (["--frames", "0"], 1, "1 or more"),
+        (["--repeats", "0"], 1, "1 or more"),
+        (["--min-face", "3"], 2, "12 or more"),
+        (["--faces", "4", "--min-face", "470"], 1, "No face was found"),
     ],
 )
-def test_bad_input_is_one_clear_line(extra, words, capsys):
-    assert main([*QUICK, *extra]) == 1
+def test_bad_input_is_one_clear_line(extra, code, words, capsys):
+    assert main([*QUICK, *extra]) == code
     error = capsys.readouterr().err.strip()
     assert words in error and "\n" not in error
