@@ -60,4 +60,6 @@ class Augmenter:
         for change in filter(None, self.look):
             pixels = change(pixels)
         pose = torch.where(flipped[:, None], mirrored(pose), pose)
-        return pixels.clamp(0, 1), turned(pose, clockwise.to(pose.dtype))
+        # As the networks' weights lie in memory; otherwise they would work a quarter slower.
+        pixels = pixels.clamp(0, 1).contiguous(memory_format=torch.channels_last)
+        return pixels, turned(pose, clockwise.to(pose.dtype))

@@ -66,8 +66,14 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
 
     prior: the decision that is folded in, see train.decision; None for "balanced" where the run
     is calibrated and "data" where not. The file's metadata holds it as ``decision``.
+    DataError for weights that started from a recognition network: those are not ours to publish.
     """
     model, config = load_model(run)
+    if config.get("started_from"):
+        raise DataError(
+            f"{run} started from {config['started_from']}, research weights that may not be passed "
+            "on: teach another network with `fit distill --teacher` and export that."
+        )
     calibration = read_calibration(run)
     prior = prior or ("balanced" if calibration else "data")
     decision = read_decision(run, prior)

@@ -1,4 +1,4 @@
-"""Starts networks from the weights of an earlier run."""
+"""Starts networks from the weights of an earlier run, or of a recognition network."""
 
 from __future__ import annotations
 
@@ -8,23 +8,52 @@ from torch import Tensor, nn
 
 from train.checkpoint import load_state
 from train.data.prepared import DataError
+from train.networks.encoders import MobileFaceNetEncoder
 from train.networks.face_model import ExpressionBranch, FaceModel
+from train.networks.mobilefacenet import read_mobilefacenet
 from train.run import RunFolder
 
 
 def start_from(
-    run: Path, model: FaceModel, discriminator: ExpressionBranch | None = None
+    initial: Path, model: FaceModel, discriminator: ExpressionBranch | None = None
 ) -> None:
-    """Copy what fits of the best epoch of `run` into E_exp, E_pose and their heads, and into D.
+    """Copy what fits of `initial` into E_exp, E_pose and their heads, and into D.
 
-    A head or a linear layer to other feature sizes does not fit and stays fresh. All convolutional
-    layers have to; DataError where the run has other networks.
+    initial: a run, whose best epoch counts: a head or a linear layer to other feature sizes does
+    not fit and stays fresh, all convolutional layers have to; DataError where the run has other
+    networks. Or the state dict of a MobileFaceNet, for the encoders that are one.
     """
-    weights = load_state(RunFolder(run).best)["model"]
-    _copy(run, "expression.", weights, model.expression)
-    _copy(run, "pose.", weights, model.pose)
+    branches = [("expression.", model.expression), ("pose.", model.pose)]
     if discriminator is not None:
-        _copy(run, "expression.", weights, discriminator)
+        branches.append(("expression.", discriminator))
+    if initial.is_file():
+        _start_from_recognition(initial, [branch.encoder for _, branch in branches])
+        return
+    weights = load_state(RunFolder(initial).best)["model"]
+    for prefix, branch in branches:
+        _copy(initial, prefix, weights, branch)
+
+
+def recognition_start(initial: Path | None) -> str | None:
+    """Name of the recognition network's file that `initial`, or the run it started from, started
+    from; None where there was none. Such weights are not ours to publish, see train.export."""
+    if initial is None:
+        return None
+    return initial.name if initial.is_file() else RunFolder(initial).config().get("started_from")
+
+
+def _start_from_recognition(path: Path, encoders: list[nn.Module]) -> None:
+    fitting = [encoder for encoder in encoders if isinstance(encoder, MobileFaceNetEncoder)]
+    if not fitting:
+        raise DataError(
+            f"--initial {path}: a file of recognition weights needs --network mobilefacenet."
+        )
+    try:
+        state = read_mobilefacenet(path).state_dict()
+    except ValueError as error:
+        raise DataError(f"--initial {error}") from None
+    for encoder in fitting:
+        encoder.layers.load_state_dict(state)
 
 
 def _copy(run: Path, prefix: str, weights: dict[str, Tensor], network: nn.Module) -> None:

@@ -17,11 +17,17 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm import tqdm
 
 from train.checkpoint import load_state, save_state
-from train.data.batches import FaceDataset, Shard, evaluation_loader, training_loader
+from train.data.batches import FaceDataset, Shard, training_loader
 from train.data.prepared import DataError, PreparedFaces
-from train.metrics import expression_scores, pose_scores, predict
+from train.initial import recognition_start
 from train.recipes import RECIPES
 from train.run import RunFolder, plain
+
+UNFINISHED = 3
+"""Exit code of a command that the end of its time has stopped."""
+
+CHECK_EVERY = 50
+"""Steps between looks at whether the losses are still numbers."""
 
 
 @dataclass(frozen=True)
@@ -74,27 +80,49 @@ def make_fabric(device: str, precision: str, devices: int = 1, nodes: int = 1) -
 
 
 def warm_average(decay: float):
-    """An exponential average that forgets faster at first, when the weights are still poor."""
+    """An exponential average that forgets faster at first, when the weights are still poor.
 
-    def average(averaged: torch.Tensor, current: torch.Tensor, count: torch.Tensor) -> torch.Tensor:
-        if not averaged.is_floating_point():
-            return current
-        updates = float(count)
-        return torch.lerp(current, averaged, min(decay, (1 + updates) / (10 + updates)))
+    The count of updates stays a tensor: as a number it would make the CPU wait for the GPU.
+    """
+
+    def average(averaged: list[torch.Tensor], current: list[torch.Tensor], count: torch.Tensor):
+        updates = count.double()
+        share = ((1 + updates) / (10 + updates)).clamp(max=decay)
+        for old, new in zip(averaged, current, strict=True):
+            floating = old.is_floating_point()
+            old.copy_(torch.lerp(new, old, share.to(old.dtype)) if floating else new)
 
     return average
 
 
-def fit(recipe_name: str, options: FitOptions, recipe_options, data: PreparedFaces, resume: bool):
-    """Train a recipe; returns the log, one dict an epoch. Of several processes the first alone
-    validates and writes files."""
-    run = RunFolder(options.run)
-    config = {
+def configuration(
+    recipe_name: str, options: FitOptions, recipe_options, classes: tuple[str, ...]
+) -> dict:
+    """What config.json holds: all that a run has to agree on with the one it resumes."""
+    return {
         "recipe": recipe_name,
-        "classes": list(data.classes),
+        "classes": list(classes),
         "fit": {key: value for key, value in plain(options).items() if key != "run"},
         "options": plain(recipe_options),
+        "started_from": recognition_start(getattr(recipe_options, "initial", None)),
     }
+
+
+def fit(
+    recipe_name: str,
+    options: FitOptions,
+    recipe_options,
+    data: PreparedFaces,
+    resume: bool,
+    deadline: float = math.inf,
+) -> list[dict]:
+    """Train a recipe; returns the log, one dict an epoch. Of several processes the first alone
+    validates and writes files.
+
+    deadline: of time.monotonic(), after which no further epoch starts; the log is shorter then.
+    """
+    run = RunFolder(options.run)
+    config = configuration(recipe_name, options, recipe_options, data.classes)
     for split in ("train", "validation"):
         if not len(data.rows(split)):
             raise DataError(f"{options.data} has no {split} faces; fit needs both of them.")
@@ -103,18 +131,22 @@ def fit(recipe_name: str, options: FitOptions, recipe_options, data: PreparedFac
     seed_everything(options.seed, verbose=False)
     recipe = RECIPES[recipe_name](recipe_options, data.classes)
     with fabric.rank_zero_first():
-        identity = recipe.prepare(data, options.data, fabric)
-    dataset = FaceDataset(data, data.rows("train"), identity)
+        extra = recipe.prepare(data, options.data, fabric)
+    dataset = FaceDataset(data, recipe.rows(data), extra)
     shard = Shard(fabric.global_rank, fabric.world_size, options.seed)
     loader = training_loader(dataset, options.batch_size, shard)
     recipe.setup(fabric, steps=options.epochs * len(loader))
-    averaged = AveragedModel(recipe.model, avg_fn=warm_average(options.average), use_buffers=True)
+    average = warm_average(options.average)
+    averaged = AveragedModel(recipe.model, multi_avg_fn=average, use_buffers=True)
     log = _restore(run, recipe, averaged) if resume else []
     fabric.print(
         f"{recipe_name} on {fabric.device}, {options.precision}: {len(loader.dataset)} faces, "
         f"epochs {len(log) + 1} to {options.epochs}, {run.path}"
     )
     for epoch in range(len(log) + 1, options.epochs + 1):
+        # The first process decides for all of them.
+        if fabric.broadcast(time.monotonic() > deadline):
+            break
         # Seeding every epoch makes a resumed run continue exactly as an uninterrupted one.
         epoch_seed = options.seed * 100_003 + epoch
         seed_everything(epoch_seed + fabric.global_rank * 10_000_019, verbose=False)
@@ -122,55 +154,58 @@ def fit(recipe_name: str, options: FitOptions, recipe_options, data: PreparedFac
         row = _train_epoch(recipe, averaged, loader, fabric, epoch)
         log.append(row)
         if fabric.is_global_zero:
-            row |= validate(averaged.module, data, fabric)
+            row |= recipe.validate(averaged.module, data, extra, fabric)
             _keep(run, recipe, averaged, log, config)
-            recipe.picture(data, identity, run.path / f"faces-{epoch}.png")
+            recipe.picture(data, extra, run.path / f"faces-{epoch}.png")
             print(_summary(row))
     return log
 
 
 def _summary(row: dict) -> str:
-    yaw = "unknown" if row["yaw_error"] is None else f"{row['yaw_error']:.2f}°"
-    return (
-        f"epoch {row['epoch']}: accuracy {row['accuracy']:.4f}, mean class "
-        f"{row['mean_class_accuracy']:.4f}, yaw error {yaw}"
-    )
-
-
-def validate(model, data: PreparedFaces, fabric, split: str = "validation") -> dict:
-    """Accuracy, mean-class accuracy and pose errors of a model on one split."""
-    rows = data.rows(split)
-    dataset = FaceDataset(data, rows)
-    found = predict(model, evaluation_loader(dataset), data.rotation[rows], fabric)
-    scores = expression_scores(found.probabilities, data.label[rows])
-    pose = pose_scores(found, data.pose[rows], dataset.yaw_bin.numpy(), dataset.pose_known.numpy())
-    errors = {f"{angle}_error": pose[angle] for angle in ("yaw", "pitch", "roll")}
-    return {key: scores[key] for key in ("accuracy", "mean_class_accuracy")} | errors
+    """The epoch's scores on validation, in a line."""
+    scores = [
+        f"{key.replace('_', ' ')} {value:.4f}"
+        for key, value in row.items()
+        if not key.startswith(("epoch", "seconds", "loss_")) and value is not None
+    ]
+    return f"epoch {row['epoch']}: {', '.join(scores)}"
 
 
 def _train_epoch(recipe, averaged, loader, fabric, epoch: int) -> dict:
     recipe.model.train()
     sums, started = defaultdict(float), time.monotonic()
     quiet = not fabric.is_global_zero
-    for batch in tqdm(loader, desc=f"epoch {epoch}", leave=False, mininterval=1, disable=quiet):
+    progress = tqdm(loader, desc=f"epoch {epoch}", leave=False, mininterval=1, disable=quiet)
+    for step, batch in enumerate(progress, start=1):
         losses = recipe.step(batch.to(fabric.device))
         averaged.update_parameters(recipe.model)
         for name, loss in losses.items():
-            # The mean over all processes: they must also agree on when to stop.
-            sums[name] += float(fabric.all_reduce(loss.detach()))
-        if not all(math.isfinite(value) for value in sums.values()):
-            raise DataError(
-                f"The loss became {dict(sums)} in epoch {epoch}; the checkpoint of the last good "
-                "epoch is kept. Lower the learning rate, or use --precision 32-true."
-            )
-    means = {f"loss_{name}": round(total / len(loader), 5) for name, total in sums.items()}
-    return {"epoch": epoch, "seconds": round(time.monotonic() - started, 1), **means}
+            # Summed where they are: reading a number makes the CPU wait for the GPU.
+            sums[name] += loss.detach().double()
+        if step % CHECK_EVERY == 0:
+            _finite_means(sums, step, fabric, epoch)
+    means = _finite_means(sums, len(loader), fabric, epoch)
+    rounded = {f"loss_{name}": round(mean, 5) for name, mean in means.items()}
+    return {"epoch": epoch, "seconds": round(time.monotonic() - started, 1), **rounded}
+
+
+def _finite_means(sums: dict, steps: int, fabric, epoch: int) -> dict[str, float]:
+    """The mean losses so far over all processes, which thereby agree on when to stop: DataError
+    where one is no finite number."""
+    totals = fabric.all_reduce(torch.stack(list(sums.values()))).tolist()
+    means = {name: total / steps for name, total in zip(sums, totals, strict=True)}
+    if not all(map(math.isfinite, means.values())):
+        raise DataError(
+            f"The loss became {means} in epoch {epoch}; the checkpoint of the last good "
+            "epoch is kept. Lower the learning rate, or use --precision 32-true."
+        )
+    return means
 
 
 def _keep(run: RunFolder, recipe, averaged, log: list[dict], config: dict) -> None:
     state = {"recipe": recipe.state(), "averaged": averaged.state_dict(), "log": log}
     save_state(run.last, state)
-    if log[-1]["accuracy"] >= max(row["accuracy"] for row in log):
+    if log[-1][recipe.criterion] >= max(row[recipe.criterion] for row in log):
         save_state(run.best, {"model": averaged.module.state_dict(), "log": log[-1], **config})
     run.write_log(log)
 

@@ -1,4 +1,4 @@
-"""The commands of ``python -m train prepare``, one for each dataset."""
+"""The commands of ``python -m train prepare``: one for each dataset, and one that joins some."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from realtime.faces import EXPRESSIONS
 from train.data import affectnet, ckplus, rafdb, sfew
 from train.data.ferplus import prepare_ferplus
 from train.data.folders import list_folders
 from train.data.pictures import Picture, hold_out, write_pictures
 from train.data.pose_labels import pose_labels
+from train.data.unlabelled import join_prepared, list_unlabelled
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,30 @@ class PrepareFolders(PrepareHeldOut):
         self.write(f"folder {self.source.name}", classes, pictures)
 
 
+@dataclass(frozen=True)
+class PrepareUnlabelled(Prepare):
+    """Any pictures of faces, without expressions: for `fit pretrain` and `fit distill`."""
+
+    output: Path = Path("data/unlabelled")
+    """Folder to write the prepared faces to."""
+
+    def run(self) -> None:
+        self.write(f"folder {self.source.name}", EXPRESSIONS, list_unlabelled(self.source))
+
+
+@dataclass(frozen=True)
+class PrepareJoin:
+    """The first prepared folder, and the faces of the others without their labels."""
+
+    sources: tuple[Path, ...]
+    """Prepared folders; the first gives the splits and the classes."""
+    output: Path
+    """Folder to write the prepared faces to."""
+
+    def run(self) -> None:
+        _tell(self.output, join_prepared(self.sources, self.output))
+
+
 def _tell(output: Path, counts: dict[str, int]) -> None:
     print(f"{output}: " + ", ".join(f"{count} {split}" for split, count in counts.items()))
 
@@ -157,4 +183,6 @@ PREPARE = {
     "sfew": PrepareSfew,
     "ckplus": PrepareCkplus,
     "folders": PrepareFolders,
+    "unlabelled": PrepareUnlabelled,
+    "join": PrepareJoin,
 }

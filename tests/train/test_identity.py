@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import nn
 
-import train.data.identity
+import train.data.once
 from realtime.align import align, similarity_transform
 from train.data.identity import identity_features
 from train.data.prepared import DataError, read_prepared
 from train.mtcnn import import_facenet_pytorch
-from train.networks.identity import FixedPReLU, Identity, MobileFaceNet, load_identity
+from train.networks.identity import Identity, load_identity
+from train.networks.mobilefacenet import MobileFaceNet
 
 
 class Means(nn.Module):
@@ -72,16 +73,6 @@ def test_folding_changes_neither_features_nor_gradients():
     torch.testing.assert_close(features, expected, atol=1e-4, rtol=1e-3)
     difference = (folded_slope - slope).norm() / slope.norm()
     assert difference < 1e-3
-
-
-def test_a_fixed_prelu_has_the_gradient_of_a_prelu():
-    prelu = nn.PReLU(3)
-    nn.init.uniform_(prelu.weight, -1, 1)
-    x = torch.randn(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
-    fixed = FixedPReLU(prelu).double()
-
-    torch.testing.assert_close(fixed(x), prelu.double()(x))
-    assert torch.autograd.gradcheck(fixed, (x,))
 
 
 def test_it_stays_frozen():
@@ -186,7 +177,7 @@ def test_features_are_computed_once_and_again_only_when_they_must(tiny_copy, cou
 
 
 def test_a_broken_computation_leaves_no_file(tiny_copy, monkeypatch):
-    monkeypatch.setattr(train.data.identity, "BATCH", 50)
+    monkeypatch.setattr(train.data.once, "BATCH", 50)
     calls = iter(range(9))
 
     def breaks(self, pixels):

@@ -20,7 +20,7 @@ class Batch:
     target: float32 (n, classes), the votes as a distribution (all 0 where nobody voted).
     pose: float32 (n, 3), degrees as seen in the aligned face, 0 where unknown.
     pose_known: bool (n,). yaw_bin: int64 (n,), the class of |yaw| in the original picture.
-    identity: float32 (n, 512), f_id of the faces, for the recipes that use it."""
+    extra: float32 (n, d), what Recipe.prepare computed of the faces, for the recipes that do."""
 
     faces: Tensor
     label: Tensor
@@ -28,7 +28,7 @@ class Batch:
     pose: Tensor
     pose_known: Tensor
     yaw_bin: Tensor
-    identity: Tensor | None = None
+    extra: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         values = (getattr(self, field.name) for field in fields(self))
@@ -38,11 +38,11 @@ class Batch:
 class FaceDataset(Dataset):
     """The chosen rows of prepared faces; whole batches are fetched at once.
 
-    identity: f_id of all faces of `data`, float32 (n, 512), if they are wanted.
+    extra: float32 (n, d), what is to go with the faces, of all faces of `data`.
     """
 
-    def __init__(self, data: PreparedFaces, rows: np.ndarray, identity: np.ndarray | None = None):
-        self.faces, self.identity = data.faces, identity
+    def __init__(self, data: PreparedFaces, rows: np.ndarray, extra: np.ndarray | None = None):
+        self.faces, self.extra = data.faces, extra
         self.rows = rows
         votes = torch.from_numpy(data.votes[rows])
         pose = torch.from_numpy(data.pose[rows])
@@ -67,7 +67,7 @@ class FaceDataset(Dataset):
             pose=self.pose[chosen],
             pose_known=self.pose_known[chosen],
             yaw_bin=self.yaw_bin[chosen],
-            identity=None if self.identity is None else torch.from_numpy(self.identity[rows]),
+            extra=None if self.extra is None else torch.from_numpy(self.extra[rows]),
         )
 
 

@@ -8,31 +8,44 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from train.networks.mobilefacenet import FEATURE_DIM, MARGIN, MobileFaceNet, normalised
+
 
 @dataclass(frozen=True)
 class EncoderSpec:
-    """What distinguishes one residual network (He et al. 2016) of this family from another.
+    """What a recipe has to know of a network.
 
     size: side of the square input in pixels, 112 or 56 (then 112 is averaged 2×2 first).
-    channels: 1 (grey) or 3 (RGB). width: channels of the first stage, doubled at each later one.
-    blocks: residual blocks in each of the four stages. stem_stride: stride of the 3×3 stem, which
-    a 3×3 max pooling of stride 2 follows.
+    channels: 1 (grey) or 3 (RGB). width: channels of the first stage.
     """
 
     size: int
     channels: int
     width: int
+
+
+@dataclass(frozen=True)
+class ResNetSpec(EncoderSpec):
+    """What distinguishes one residual network (He et al. 2016) of this family from another; its
+    channels double at each stage after the first.
+
+    blocks: residual blocks in each of the four stages. stem_stride: stride of the 3×3 stem, which
+    a 3×3 max pooling of stride 2 follows.
+    """
+
     blocks: tuple[int, int, int, int]
     stem_stride: int
 
 
 ENCODERS = {
     # The paper's network, for faces of 112 px.
-    "resnet18": EncoderSpec(112, 3, 64, (2, 2, 2, 2), stem_stride=2),
+    "resnet18": ResNetSpec(112, 3, 64, (2, 2, 2, 2), stem_stride=2),
     # Half as wide at 56 px: FERPlus holds only 48 px of detail, and two cores can train it.
-    "resnet18-half": EncoderSpec(56, 1, 32, (2, 2, 2, 2), stem_stride=1),
+    "resnet18-half": ResNetSpec(56, 1, 32, (2, 2, 2, 2), stem_stride=1),
     # A tenth of the above; enough for the head pose of an aligned face.
-    "resnet10-half": EncoderSpec(56, 1, 32, (1, 1, 1, 1), stem_stride=2),
+    "resnet10-half": ResNetSpec(56, 1, 32, (1, 1, 1, 1), stem_stride=2),
+    # Made for phones; can start from the weights of a recognition network (train.initial).
+    "mobilefacenet": EncoderSpec(112, 3, 64),
 }
 
 
@@ -96,7 +109,7 @@ class ResNet(nn.Module):
 
     MEAN, DEVIATION = 0.5, 0.25
 
-    def __init__(self, spec: EncoderSpec, feature_dim: int | None = None):
+    def __init__(self, spec: ResNetSpec, feature_dim: int | None = None):
         super().__init__()
         self.spec = spec
         own = spec.width * 8
@@ -121,11 +134,31 @@ class ResNet(nn.Module):
         return self.project(maps.mean(dim=(2, 3)))
 
 
-def build_encoder(name: str, feature_dim: int | None = None) -> ResNet:
+class MobileFaceNetEncoder(nn.Module):
+    """A MobileFaceNet over pixels in 0…1; float (n, 3, 112, 112) → (n, feature_dim).
+
+    A `feature_dim` other than its own 512 is reached through a linear layer.
+    """
+
+    def __init__(self, spec: EncoderSpec, feature_dim: int | None = None):
+        super().__init__()
+        self.spec = spec
+        self.feature_dim = feature_dim or FEATURE_DIM
+        self.layers = MobileFaceNet()
+        own = self.feature_dim == FEATURE_DIM
+        self.project = nn.Identity() if own else nn.Linear(FEATURE_DIM, feature_dim)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.project(self.layers(normalised(pixels[:, :, :, MARGIN:-MARGIN])))
+
+
+def build_encoder(name: str, feature_dim: int | None = None) -> ResNet | MobileFaceNetEncoder:
     """The encoder of that name with fresh weights; ValueError lists the names there are.
 
     feature_dim: how many numbers a face becomes; the network's own count by default.
     """
     if name not in ENCODERS:
         raise ValueError(f"There is no network {name!r}; choose from {', '.join(ENCODERS)}.")
-    return ResNet(ENCODERS[name], feature_dim)
+    spec = ENCODERS[name]
+    network = ResNet if isinstance(spec, ResNetSpec) else MobileFaceNetEncoder
+    return network(spec, feature_dim)

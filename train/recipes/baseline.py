@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.augment import Augmentation, Augmenter
@@ -19,6 +19,7 @@ from train.data.batches import Batch
 from train.initial import start_from
 from train.networks.face_model import POSE_SCALE
 from train.recipes.recipe import Recipe
+from train.schedules import ScheduleName, make_schedule
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,12 @@ class BaselineOptions:
     """Share of the feature dropped before the expression classifier."""
     mixup: float = 0.2
     """Parameter of mixup's Beta distribution (Zhang et al. 2018), 0 for none."""
+    hard_labels: bool = False
+    """Learn the majority's class; without, the distribution of the votes."""
+    schedule: ScheduleName = "one-cycle"
+    """paper: the rate falls to a tenth after each third of the training."""
     rate: float = 2e-3
-    """Peak of the one-cycle learning rate."""
+    """Learning rate, at its peak (one-cycle) or at first (paper)."""
     decay: float = 0.05
     """Weight decay of AdamW."""
     clip: float = 5.0
@@ -60,26 +65,33 @@ class Baseline(Recipe):
         if options.initial:
             start_from(options.initial, self.model)
         self.model.to(fabric.device, memory_format=torch.channels_last)
-        self.expression = fabric.setup_module(self.model.expression)
-        self.pose = fabric.setup_module(self.model.pose)
+        self.expression, self.pose = map(fabric.setup_module, self.learners())
         optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=options.rate, weight_decay=options.decay
         )
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, options.rate, total_steps=steps, pct_start=0.2
-        )
+        self.schedule = make_schedule(options.schedule, optimizer, steps)
         self.optimizer = fabric.setup_optimizers(optimizer)
+
+    def learners(self) -> tuple[nn.Module, nn.Module]:
+        """What of the expression and of the pose branch learns."""
+        return self.model.expression, self.model.pose
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One update of both branches."""
         pixels, pose = self.augment(self.model.expression_input(batch.faces), batch.pose)
-        mixed, target = mixup(pixels, batch.target, self.options.mixup)
+        target = majority(batch) if self.options.hard_labels else batch.target
+        mixed, target = mixup(pixels, target, self.options.mixup)
         yaw_logits, angles = self.pose(self.model.pose_pixels(pixels))
         losses = {
             "expression": soft_cross_entropy(self.expression(mixed), target),
             "yaw_bin": yaw_bin_error(yaw_logits, batch.yaw_bin, batch.pose_known),
             "pose": pose_error(angles, pose, batch.pose_known),
         }
+        self.update(losses)
+        return losses
+
+    def update(self, losses: dict[str, Tensor]) -> None:
+        """Go one step down the sum of the losses."""
         self.fabric.backward(sum(losses.values()))
         # What is not finite is reported by the loop, which knows of every recipe's losses.
         self.fabric.clip_gradients(
@@ -88,7 +100,6 @@ class Baseline(Recipe):
         self.optimizer.step()
         self.optimizer.zero_grad()
         self.schedule.step()
-        return losses
 
     def state(self) -> dict:
         return {
@@ -101,6 +112,11 @@ class Baseline(Recipe):
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
+
+
+def majority(batch: Batch) -> Tensor:
+    """The majority's class of each face as a distribution, float32 (n, classes)."""
+    return F.one_hot(batch.label.clamp(min=0), batch.target.shape[1]).to(batch.target)
 
 
 def soft_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from train.data.batches import Batch
+from train.data.batches import Batch, FaceDataset, evaluation_loader
 from train.data.prepared import PreparedFaces
+from train.metrics import expression_scores, pose_scores, predict
 from train.networks.face_model import FaceModel
 
 
@@ -21,6 +22,8 @@ class Recipe(ABC):
     options_type: type
     feature_dim: int | None = None
     """Numbers in f_exp and f_pose; None for each encoder's own count."""
+    criterion: str = "accuracy"
+    """Which score of :meth:`validate` chooses the best epoch; higher is better."""
     model: FaceModel
 
     @classmethod
@@ -30,11 +33,16 @@ class Recipe(ABC):
         return FaceModel(*networks, classes, options["dropout"], cls.feature_dim)
 
     def prepare(self, data: PreparedFaces, folder: Path, fabric) -> np.ndarray | None:
-        """Whatever is computed from the data once: f_id of every face, or None.
+        """Whatever is computed of every face once, float32 (n, d), or None: f_id, or the
+        probabilities of a teacher. Batch.extra holds it.
 
         folder: where the prepared data lies, and what is worth keeping is kept.
         """
         return None
+
+    def rows(self, data: PreparedFaces) -> np.ndarray:
+        """The faces to train on."""
+        return data.rows("train")
 
     @abstractmethod
     def setup(self, fabric, steps: int) -> None:
@@ -44,7 +52,21 @@ class Recipe(ABC):
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of training; returns the losses by name."""
 
-    def picture(self, data: PreparedFaces, identity: np.ndarray | None, path: Path) -> None:
+    def validate(
+        self, model: FaceModel, data: PreparedFaces, extra: np.ndarray | None, fabric
+    ) -> dict[str, float | None]:
+        """Scores on validation of `model`, the averaged weights: accuracy, mean-class accuracy and
+        pose errors. extra: what :meth:`prepare` gave."""
+        rows = data.rows("validation")
+        dataset = FaceDataset(data, rows)
+        found = predict(model, evaluation_loader(dataset), data.rotation[rows], fabric)
+        scores = expression_scores(found.probabilities, data.label[rows])
+        bins, known = dataset.yaw_bin.numpy(), dataset.pose_known.numpy()
+        pose = pose_scores(found, data.pose[rows], bins, known)
+        errors = {f"{angle}_error": pose[angle] for angle in ("yaw", "pitch", "roll")}
+        return {key: scores[key] for key in ("accuracy", "mean_class_accuracy")} | errors
+
+    def picture(self, data: PreparedFaces, extra: np.ndarray | None, path: Path) -> None:
         """Draw after an epoch what can be seen of the training; nothing by default."""
 
     @abstractmethod

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+import torch
+
+from train.checkpoint import load_state
+from train.data.prepared import DataError, read_prepared
+from train.data.teacher import teacher_probabilities
+from train.export import load_model
+from train.loop import FitOptions, fit
+from train.recipes.distill import Distill, DistillOptions, taught
+
+CPU = torch.device("cpu")
+
+
+def test_labels_are_the_teachers_by_the_share_and_his_alone_where_nobody_voted():
+    votes = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    teacher = torch.tensor([[0.4, 0.6], [0.3, 0.7]])
+    expected = torch.tensor([[0.25 * 1 + 0.75 * 0.4, 0.75 * 0.6], [0.3, 0.7]])
+    torch.testing.assert_close(taught(votes, teacher, 0.75), expected)
+
+
+def test_the_teacher_sees_each_face_and_its_mirror_image_once(tiny_copy, tiny_run):
+    data = read_prepared(tiny_copy)
+    found = teacher_probabilities(tiny_run, data, tiny_copy, CPU)
+    model, _ = load_model(tiny_run)
+    with torch.no_grad():
+        views = [np.array(data.faces[:4]), np.array(data.faces[:4, :, ::-1])]
+        each = [model(torch.from_numpy(view)).expression.softmax(dim=1) for view in views]
+
+    np.testing.assert_allclose(found[:4], (each[0] + each[1]) / 2, atol=1e-5)
+    again = teacher_probabilities(tiny_run, data, tiny_copy, CPU)
+    assert len(list(tiny_copy.glob("teacher-*.npy"))) == 1 and np.array_equal(found, again)
+
+
+def test_a_student_learns_what_only_the_teacher_knows(tiny_copy, tiny_run, tmp_path):
+    """Annotators who know nothing beside a teacher who does."""
+    data = read_prepared(tiny_copy)
+    data.votes[:] = 1
+    options = FitOptions(
+        tiny_copy, tmp_path / "student", epochs=3, batch_size=16, average=0.5,
+        precision="32-true", device="cpu",
+    )  # fmt: skip
+    recipe = DistillOptions(
+        network="resnet10-half", dropout=0.0, mixup=0.0, teacher=tiny_run, share=1.0
+    )
+    log = fit("distill", options, recipe, data, resume=False)
+    assert max(row["accuracy"] for row in log) > 0.9
+    assert load_state(options.run / "best.safetensors")["recipe"] == "distill"
+
+
+def test_it_also_trains_on_faces_without_a_majority(tiny_copy, tiny_run):
+    data = read_prepared(tiny_copy)
+    data.split[:3] = "unlabelled"
+    rows = Distill(DistillOptions(teacher=tiny_run), data.classes).rows(data)
+    assert set(range(3)) <= set(rows) and set(data.split[rows]) == {"train", "unlabelled"}
+
+
+def test_a_teacher_of_other_classes_is_one_clear_line(tiny_copy, tiny_run):
+    data = read_prepared(tiny_copy)
+    other = type(data)(("neutral", "anger"), *list(vars(data).values())[1:])
+    with pytest.raises(DataError, match="knows other classes"):
+        teacher_probabilities(tiny_run, other, tiny_copy, CPU)

@@ -1,0 +1,49 @@
+"""What a frozen network says of every prepared face, computed once and kept beside the faces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from train.data.prepared import PreparedFaces
+
+BATCH = 128
+
+
+def computed_once(
+    path: Path,
+    data: PreparedFaces,
+    width: int,
+    compute: Callable[[Tensor], Tensor],
+    device: torch.device,
+) -> np.ndarray:
+    """float32 (n, width), memory-mapped: `compute` of all faces as prepared, not augmented.
+
+    compute: uint8 (b, 112, 112, channels) on `device` → (b, width). The numbers are kept in `path`,
+    which lies beside the faces, and made again when those are newer or of another number.
+    """
+    if _is_current(path, path.parent / "faces.npy", (len(data), width)):
+        return np.load(path, mmap_mode="r")
+    part = path.with_suffix(".part")
+    found = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=(len(data), width))
+    with torch.inference_mode(), tqdm(total=len(data), desc=path.stem, unit="face") as progress:
+        for start in range(0, len(data), BATCH):
+            faces = torch.from_numpy(np.array(data.faces[start : start + BATCH])).to(device)
+            found[start : start + BATCH] = compute(faces).float().cpu().numpy()
+            progress.update(len(faces))
+    found.flush()
+    del found
+    os.replace(part, path)
+    return np.load(path, mmap_mode="r")
+
+
+def _is_current(path: Path, faces: Path, shape: tuple[int, int]) -> bool:
+    if not path.is_file() or path.stat().st_mtime < faces.stat().st_mtime:
+        return False
+    return np.load(path, mmap_mode="r").shape == shape

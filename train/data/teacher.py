@@ -1,0 +1,40 @@
+"""What a trained run says of every prepared face, computed once: a teacher no longer changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from train.data.once import computed_once
+from train.data.prepared import DataError, PreparedFaces
+from train.decision import file_sha256
+from train.run import RunFolder
+
+
+def teacher_probabilities(
+    run: Path, data: PreparedFaces, folder: Path, device: torch.device
+) -> np.ndarray:
+    """The expression probabilities of the best epoch of `run` for all faces, each the mean of the
+    face and its mirror image: float32 (n, classes), memory-mapped.
+
+    Kept in `folder`, beside the faces, as ``teacher-<first 12 digits of the checkpoint's
+    SHA-256>.npy``. DataError where the run has other classes than the data.
+    """
+    # Here, since it knows all recipes, and one of them asks for a teacher.
+    from train.export import load_model
+
+    model, config = load_model(run)
+    if list(data.classes) != config["classes"]:
+        raise DataError(f"--teacher {run} knows other classes than the data.")
+    model.to(device, memory_format=torch.channels_last)
+
+    def probabilities(faces: Tensor) -> Tensor:
+        pixels = model.expression_input(faces)
+        views = (pixels, pixels.flip(3))
+        return sum(model.expression(view).softmax(dim=1) for view in views) / len(views)
+
+    path = folder / f"teacher-{file_sha256(RunFolder(run).best)[:12]}.npy"
+    return computed_once(path, data, len(data.classes), probabilities, device)
