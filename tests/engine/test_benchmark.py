@@ -13,8 +13,9 @@ def test_runners_take_turns_and_the_warm_up_does_not_count(monkeypatch):
     def runner(name, seconds):
         def run(arrays):
             calls.append((name, len(arrays["values"])))
-            # The first round is the warm-up: it would spoil every figure.
-            return seconds if len(calls) > 4 else 1000.0
+            # The first round is the warm-up, as is the first run of a turn: either would spoil
+            # every figure.
+            return seconds if len(calls) > 8 and len(calls) % 2 == 0 else 1000.0
 
         return run
 
@@ -26,7 +27,8 @@ def test_runners_take_turns_and_the_warm_up_does_not_count(monkeypatch):
         Timing("b", 1, 2.0, 2.0, 500.0),
         Timing("b", 4, 2.0, 2.0, 2000.0),
     ]
-    rounds = [calls[start : start + 4] for start in range(0, len(calls), 4)]
+    assert calls[::2] == calls[1::2], "each turn runs twice"
+    rounds = [calls[start : start + 8 : 2] for start in range(0, len(calls), 8)]
     assert len(rounds) == 11 and all(set(one) == set(rounds[0]) for one in rounds)
     assert len({tuple(one) for one in rounds}) > 1
 
