@@ -1,9 +1,11 @@
-"""``python -m train``: prepare, fit, evaluate, export."""
+"""``python -m train``: prepare, fit, evaluate, calibrate, visualize, reproduce, export."""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Generic, Literal, TypeVar
@@ -17,13 +19,15 @@ from train.data.prepared import DataError, read_prepared
 from train.decision import CALIBRATION_FILE, Prior
 from train.evaluate import evaluate_run, report, result_name
 from train.export import export_run
-from train.loop import FitOptions, fit
+from train.loop import UNFINISHED, FitOptions, fit
 from train.mtcnn import export_mtcnn
 from train.prepare import PREPARE
 from train.recipes import RECIPES
 from train.reference import serve_standard_streams
+from train.reproduce import Reproduce
 from train.robustness import measure_robustness
 from train.robustness import report as robustness_report
+from train.visualize_command import VISUALIZE
 
 MODELS = Path("engine/models")
 
@@ -39,11 +43,18 @@ class Fit(Generic[Options]):
     options: Options
     resume: bool = False
     """Go on after the last finished epoch of --run."""
+    minutes: float = math.inf
+    """Stop after the epoch in which so many minutes are over; the exit code is 3 then."""
 
-    def run(self) -> None:
+    def run(self) -> int:
+        deadline = time.monotonic() + 60 * self.minutes
         names = {recipe.options_type: name for name, recipe in RECIPES.items()}
         data = read_prepared(self.fit.data)
-        fit(names[type(self.options)], self.fit, self.options, data, self.resume)
+        log = fit(names[type(self.options)], self.fit, self.options, data, self.resume, deadline)
+        if len(log) < self.fit.epochs:
+            print(f"Not finished: {len(log)} of {self.fit.epochs} epochs; --resume goes on.")
+            return UNFINISHED
+        return 0
 
 
 @dataclass(frozen=True)
@@ -153,6 +164,8 @@ COMMANDS = {
     "evaluate": Evaluate,
     "calibrate": Calibrate,
     "robustness": Robustness,
+    "visualize": VISUALIZE,
+    "reproduce": {"ferplus": Reproduce},
     "export": {"face": ExportFace, "mtcnn": ExportMtcnn},
     "reference": ServeReference,
 }
@@ -172,7 +185,7 @@ def main(arguments: list[str] | None = None) -> int:
         command = command[word]
         words.append(word)
     try:
-        tyro.cli(OmitArgPrefixes[command], prog=" ".join(words), args=rest).run()
+        return tyro.cli(OmitArgPrefixes[command], prog=" ".join(words), args=rest).run() or 0
     except DataError as error:
         print(error, file=sys.stderr)
         return 1
@@ -182,7 +195,6 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped; --resume goes on after the last finished epoch.", file=sys.stderr)
         return 130
-    return 0
 
 
 if __name__ == "__main__":

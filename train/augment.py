@@ -49,6 +49,11 @@ class Augmenter:
             K.RandomErasing(scale=(0.02, 0.2), p=options.erase) if options.erase else None,
         ]
 
+    def mirror_alike(self, pixels: Tensor) -> Tensor:
+        """Other pixels (n, channels, size, size), mirrored where the last call mirrored its own."""
+        flipped = self.flip.transform_matrix[:, 0, 0] < 0
+        return torch.where(flipped[:, None, None, None], pixels.flip(3), pixels)
+
     @torch.no_grad()
     def __call__(self, pixels: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
         """New pixels (n, channels, size, size) in 0…1 and the poses (n, 3) that now hold."""

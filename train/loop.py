@@ -42,6 +42,8 @@ class FitOptions:
     batch_size: int = 64
     """Faces in a step, over all devices together."""
     seed: int = 0
+    balance: float = 0.0
+    """How far rare classes are drawn more often: 0 every face once, 1 all classes equally often."""
     average: float = 0.999
     """Decay of the averaged copy of the weights, the one that is validated and exported."""
     device: str = "auto"
@@ -134,7 +136,7 @@ def fit(
         extra = recipe.prepare(data, options.data, fabric)
     dataset = FaceDataset(data, recipe.rows(data), extra)
     shard = Shard(fabric.global_rank, fabric.world_size, options.seed)
-    loader = training_loader(dataset, options.batch_size, shard)
+    loader = training_loader(dataset, options.batch_size, shard, options.balance)
     recipe.setup(fabric, steps=options.epochs * len(loader))
     average = warm_average(options.average)
     averaged = AveragedModel(recipe.model, multi_avg_fn=average, use_buffers=True)

@@ -52,6 +52,16 @@ class RunFolder:
             raise DataError(f"{self.path} is not a run: it has no config.json.")
         return json.loads(self.config_file.read_text())
 
+    def log(self) -> list[dict[str, float | None]]:
+        """The numbers of log.csv, one dict an epoch."""
+        if not self.log_file.is_file():
+            raise DataError(f"{self.log_file} does not exist; has the run finished an epoch?")
+        with open(self.log_file, newline="") as file:
+            return [
+                {key: float(value) if value else None for key, value in row.items()}
+                for row in csv.DictReader(file)
+            ]
+
     def write_log(self, rows: list[dict]) -> None:
         """Rewrite log.csv and curves.png from one dict an epoch, and add the last epoch to the
         TensorBoard log."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, MultiStepLR, OneCycleLR
 
 
-def make_schedule(name: str, optimizer: Optimizer, steps: int) -> LRScheduler:
+ScheduleName = Literal["paper", "one-cycle"]
+
+
+def make_schedule(name: ScheduleName, optimizer: Optimizer, steps: int) -> LRScheduler:
     """Stepped once a training step, from the rate the optimizer was made with.
 
     paper: a tenth after each third of the `steps`, which is every 10 of the paper's 30 epochs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib
 
@@ -11,6 +12,14 @@ import numpy as np  # noqa: E402
 from matplotlib import pyplot as plt  # noqa: E402
 
 from train.data.prepared import PreparedFaces  # noqa: E402
+
+if TYPE_CHECKING:
+    from train.comparison import Spread, Table
+    from train.embedding import Embedding
+
+
+SHARES = ("accuracy", "mean_class_accuracy", "variance_explained")
+"""Scores of Recipe.validate that are fractions."""
 
 
 def plot_confusion(counts: np.ndarray, classes: tuple[str, ...], path: Path) -> None:
@@ -42,7 +51,7 @@ def plot_log(rows: list[dict], path: Path) -> None:
     for key in (key for key in rows[0] if key.startswith("loss_")):
         left.plot(epochs, [row[key] for row in rows], label=key.removeprefix("loss_"))
     left.set(title="Training losses", xlabel="epoch", yscale="log")
-    for key in ("accuracy", "mean_class_accuracy"):
+    for key in (key for key in rows[0] if key in SHARES):
         right.plot(epochs, [100 * row[key] for row in rows], label=key.replace("_", " "))
     right.set(title="Validation", xlabel="epoch", ylabel="%")
     for axes in (left, right):
@@ -82,5 +91,66 @@ def plot_faces(columns: dict[str, np.ndarray], path: Path) -> None:
         for cell, face in zip(axes, faces):
             cell.imshow(face.transpose(1, 2, 0).squeeze(), cmap="gray", vmin=0, vmax=1)
             cell.axis("off")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_embeddings(grid: list[list[Embedding]], path: Path) -> None:
+    """t-SNE as PNG (IPD-FER, Figure 10): rows of pictures as given. Expressions are coloured dots;
+    people, being many, their number in a colour."""
+    shape = (len(grid), len(grid[0]))
+    size = (5 * shape[1] + 1, 4.6 * shape[0])
+    figure, cells = plt.subplots(*shape, figsize=size, squeeze=False, layout="constrained")
+    for axes, embedding in zip(cells.flat, (each for row in grid for each in row), strict=True):
+        kinds = np.unique(embedding.labels)
+        many = len(kinds) > 10
+        for index, kind in enumerate(kinds):
+            points = embedding.points[embedding.labels == kind]
+            colour = plt.get_cmap("tab20" if many else "tab10")(index % 20)
+            axes.scatter(*points.T, s=0 if many else 10, color=colour, label=kind)
+            for x, y in points if many else ():
+                axes.text(x, y, str(index + 1), color=colour, fontsize=6, ha="center", va="center")
+        title = f"{embedding.title}, by {embedding.what}: silhouette {embedding.silhouette:.3f}"
+        axes.set_title(title, fontsize=10)
+        axes.set(xticks=[], yticks=[])
+        if not many:
+            axes.legend(fontsize=7, markerscale=1.5)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_curves(curves: dict[str, list[Spread | None]], ticks: list[str], path: Path) -> None:
+    """Accuracies in percent as PNG, a line for each title over the same ticks, with a band of one
+    standard deviation where there is one. None leaves a gap."""
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    for title, spreads in curves.items():
+        mean = 100 * np.array([np.nan if each is None else each.mean for each in spreads])
+        band = 100 * np.array([(each.deviation if each else None) or 0.0 for each in spreads])
+        (line,) = axes.plot(ticks, mean, marker="o", label=title)
+        axes.fill_between(ticks, mean - band, mean + band, alpha=0.15, color=line.get_color())
+    axes.set(xlabel="|yaw|", ylabel="accuracy (%)")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_tables(tables: list[Table], path: Path) -> None:
+    """Tables as PNG, one below the other."""
+    width = max(len(table.columns) for table in tables)
+    lines = [len(table.rows) + 1 for table in tables]
+    figure, cells = plt.subplots(
+        len(tables), figsize=(1.9 * width, 0.32 * sum(lines) + 0.3), squeeze=False,
+        gridspec_kw={"height_ratios": lines}, layout="constrained",
+    )  # fmt: skip
+    for axes, table in zip(cells.flat, tables, strict=True):
+        axes.axis("off")
+        drawn = axes.table(
+            table.rows, colLabels=table.columns, cellLoc="center", bbox=(0, 0, 1, 1)
+        )
+        drawn.auto_set_font_size(False)
+        drawn.set_fontsize(8)
+        for column in range(len(table.columns)):
+            drawn[0, column].set_text_props(weight="bold")
     figure.savefig(path, dpi=120)
     plt.close(figure)

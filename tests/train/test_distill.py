@@ -1,7 +1,11 @@
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+import train.recipes.distill
 from train.checkpoint import load_state
 from train.data.prepared import DataError, read_prepared
 from train.data.teacher import teacher_probabilities
@@ -41,7 +45,7 @@ def test_a_student_learns_what_only_the_teacher_knows(tiny_copy, tiny_run, tmp_p
         precision="32-true", device="cpu",
     )  # fmt: skip
     recipe = DistillOptions(
-        network="resnet10-half", dropout=0.0, mixup=0.0, teacher=tiny_run, share=1.0
+        network="resnet10-half", dropout=0.0, mixup=0.0, teacher=(tiny_run,), share=1.0
     )
     log = fit("distill", options, recipe, data, resume=False)
     assert max(row["accuracy"] for row in log) > 0.9
@@ -51,7 +55,7 @@ def test_a_student_learns_what_only_the_teacher_knows(tiny_copy, tiny_run, tmp_p
 def test_it_also_trains_on_faces_without_a_majority(tiny_copy, tiny_run):
     data = read_prepared(tiny_copy)
     data.split[:3] = "unlabelled"
-    rows = Distill(DistillOptions(teacher=tiny_run), data.classes).rows(data)
+    rows = Distill(DistillOptions(teacher=(tiny_run,)), data.classes).rows(data)
     assert set(range(3)) <= set(rows) and set(data.split[rows]) == {"train", "unlabelled"}
 
 
@@ -60,3 +64,19 @@ def test_a_teacher_of_other_classes_is_one_clear_line(tiny_copy, tiny_run):
     other = type(data)(("neutral", "anger"), *list(vars(data).values())[1:])
     with pytest.raises(DataError, match="knows other classes"):
         teacher_probabilities(tiny_run, other, tiny_copy, CPU)
+
+
+def test_of_several_teachers_the_mean_is_learnt(tiny_copy, tiny_run, monkeypatch):
+    data = read_prepared(tiny_copy)
+    said = {"one": np.full((128, 8), 0.1, np.float32), "two": np.full((128, 8), 0.3, np.float32)}
+    monkeypatch.setattr(
+        train.recipes.distill, "teacher_probabilities", lambda run, *_: said[run.name]
+    )
+    recipe = Distill(DistillOptions(teacher=(Path("one"), Path("two"))), data.classes)
+    fabric = SimpleNamespace(device=CPU)
+    np.testing.assert_allclose(recipe.prepare(data, tiny_copy, fabric), 0.2, atol=1e-6)
+
+
+def test_the_majority_alone_is_not_what_a_teacher_says():
+    with pytest.raises(DataError, match="leave out --hard-labels"):
+        Distill(DistillOptions(hard_labels=True), ("neutral", "anger"))

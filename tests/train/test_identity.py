@@ -177,7 +177,7 @@ def test_features_are_computed_once_and_again_only_when_they_must(tiny_copy, cou
 
 
 def test_a_broken_computation_leaves_no_file(tiny_copy, monkeypatch):
-    monkeypatch.setattr(train.data.once, "BATCH", 50)
+    monkeypatch.setitem(train.data.once.BATCH, "cpu", 50)
     calls = iter(range(9))
 
     def breaks(self, pixels):

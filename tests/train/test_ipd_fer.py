@@ -14,6 +14,7 @@ import train.loop
 import train.recipes.ipd_fer as ipd_fer
 import train.recipes.ipd_fer_equations as equations
 from train.__main__ import Fit
+from train.augment import Augmentation
 from train.checkpoint import load_state
 from train.data.batches import FaceDataset
 from train.data.prepared import DataError, read_prepared
@@ -270,8 +271,28 @@ def test_l_id_may_be_taken_on_every_third_face(data, tiny_data, monkeypatch):
     monkeypatch.setattr(recipe.identity, "forward", lambda x: seen.append(x) or forward(x))
     totals(recipe, sample)
 
-    assert torch.equal(seen[0], sample.x[[0, 3, 6]])
+    assert torch.equal(seen[0], sample.real[[0, 3, 6]])
     assert len(seen[1]) == 6, "x_ip and x_ipe of the same three"
+
+
+def test_the_generator_is_to_make_the_prepared_face_mirrored_where_x_is(data, tiny_data):
+    only_mirrored = Augmentation(rotation=0, shift=0, zoom=0, light=0, erase=0, blur=0)
+    recipe = make_recipe(data, tiny_data, augmentation=only_mirrored)
+    sample = one_sample(recipe, data)
+    torch.testing.assert_close(sample.real, sample.x, atol=1e-4, rtol=0)
+    recipe = make_recipe(data, tiny_data)
+    batch = make_batch(recipe, data)
+    sample, prepared = recipe._see(batch), recipe.model.expression_input(batch.faces)
+    mirrored = [torch.equal(one, other.flip(2)) for one, other in zip(sample.real, prepared)]
+    as_it_is = [torch.equal(one, other) for one, other in zip(sample.real, prepared)]
+    assert any(mirrored) and any(as_it_is) and all(map(any, zip(mirrored, as_it_is)))
+    assert not torch.allclose(sample.real, sample.x, atol=0.1)
+
+
+def test_the_decoder_may_be_narrower_than_the_encoder(data, tiny_data):
+    wide, narrow = (make_recipe(data, tiny_data, decoder_width=width) for width in (None, 8))
+    assert wide.decoder.pixels.in_channels == 16 and narrow.decoder.pixels.in_channels == 4
+    assert narrow.decoder(torch.zeros(1, 512)).shape == (1, 1, 56, 56)
 
 
 def test_labels_are_the_majority_or_the_votes(data, tiny_data):

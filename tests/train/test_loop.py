@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+import time
 
 import pytest
 import torch
@@ -8,8 +9,8 @@ import torch
 import train.loop
 from train.checkpoint import load_state
 from train.data.prepared import DataError, read_prepared
-from train.loop import FitOptions, fit, make_fabric
-from train.recipes.baseline import BaselineOptions
+from train.loop import FitOptions, fit, make_fabric, warm_average
+from train.recipes.baseline import Baseline, BaselineOptions
 
 SMALL = BaselineOptions(network="resnet10-half", dropout=0.1)
 
@@ -83,3 +84,37 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
 def test_cuda_without_cuda_says_why():
     with pytest.raises(DataError, match="no CUDA device.*--device cpu"):
         make_fabric("cuda", "32-true")
+
+
+def test_a_deadline_ends_the_run_after_the_epoch_and_resume_goes_on(tiny_data, tmp_path):
+    data, how = read_prepared(tiny_data), options(tiny_data, tmp_path / "run")
+    past = time.monotonic() - 1
+    assert fit("baseline", how, SMALL, data, resume=False, deadline=past) == []
+    assert not (how.run / "last.safetensors").exists()
+    assert len(fit("baseline", how, SMALL, data, resume=False)) == 2
+
+
+def test_a_loss_that_is_no_number_is_noticed_within_the_epoch(tiny_data, tmp_path, monkeypatch):
+    data = read_prepared(tiny_data)
+    steps = []
+    step = Baseline.step
+
+    def broken(self, batch):
+        steps.append(batch)
+        return {name: loss * float("nan") for name, loss in step(self, batch).items()}
+
+    monkeypatch.setattr(Baseline, "step", broken)
+    monkeypatch.setattr(train.loop, "CHECK_EVERY", 2)
+    with pytest.raises(DataError, match="epoch 1"):
+        fit("baseline", options(tiny_data, tmp_path / "run"), SMALL, data, resume=False)
+    assert len(steps) == 2
+
+
+def test_the_average_is_exponential_and_forgets_faster_at_first():
+    average, rates = warm_average(0.5), []
+    for count in (1, 2, 8, 1000):
+        old, steps = torch.tensor([1.0]), torch.tensor([3])
+        average([old, steps], [torch.tensor([0.0]), torch.tensor([7])], torch.tensor(count))
+        rates.append(old.item())
+        assert steps.item() == 7, "counts are copied"
+    assert rates == pytest.approx([2 / 11, 3 / 12, 0.5, 0.5])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from train.data.prepared import DataError, PreparedFaces
 from train.networks.face_model import yaw_bin
@@ -75,7 +76,8 @@ class FaceDataset(Dataset):
 class Shard:
     """Which part of every batch this process trains on: the `rank`-th of `count` equal ones.
 
-    seed: of the order of the faces, where several processes have to agree on it.
+    seed: of the order of the faces, where several processes have to agree on it, and of the draw
+    of a BalancedSampler.
     """
 
     rank: int = 0
@@ -83,27 +85,63 @@ class Shard:
     seed: int = 0
 
     def start_epoch(self, loader: DataLoader, epoch: int) -> None:
-        """Give the epoch an order of its own; a single process draws one from torch anyway."""
-        if self.count > 1:
+        """Give the epoch an order of its own; torch's own sampler of a single process needs none."""
+        if isinstance(loader.sampler, DistributedSampler | BalancedSampler):
             loader.sampler.set_epoch(epoch)
 
 
-def training_loader(dataset: FaceDataset, batch_size: int, shard: Shard = Shard()) -> DataLoader:
+class BalancedSampler(Sampler[int]):
+    """As many draws an epoch as there are faces, with replacement, each class with a probability
+    proportional to its number of faces to the power 1 − `balance`.
+
+    0 would leave the classes as they are, 1 draws them equally often. Faces without a label are
+    drawn as often as an average one.
+    """
+
+    def __init__(self, label: Tensor, balance: float, shard: Shard):
+        counts = torch.bincount(label[label >= 0])
+        weights = counts.clamp(min=1).double() ** -balance
+        mean = (weights * counts).sum() / counts.sum()
+        self.weights = torch.where(label >= 0, weights[label.clamp(min=0)], mean)
+        self.shard, self.epoch = shard, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other faces than in other epochs."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.weights) // self.shard.count
+
+    def __iter__(self) -> Iterator[int]:
+        # All processes draw the same faces, and each takes its own.
+        random = torch.Generator().manual_seed(self.shard.seed * 100_003 + self.epoch)
+        count = len(self) * self.shard.count
+        drawn = torch.multinomial(self.weights, count, replacement=True, generator=random)
+        return iter(drawn[self.shard.rank :: self.shard.count].tolist())
+
+
+def training_loader(
+    dataset: FaceDataset, batch_size: int, shard: Shard = Shard(), balance: float = 0.0
+) -> DataLoader:
     """Shuffled full batches (batch normalisation dislikes a last batch of one).
 
     batch_size: over all processes together; DataError where they cannot share it evenly.
+    balance: how far rare classes are drawn more often, see BalancedSampler; 0 draws every face once.
     """
-    whole = len(dataset) > batch_size
-    if shard.count == 1:
-        return DataLoader(dataset, batch_size, shuffle=True, drop_last=whole, collate_fn=_as_is)
     if batch_size % shard.count:
         raise DataError(f"--batch-size {batch_size} cannot be shared by {shard.count} devices.")
-    sampler = DistributedSampler(
-        dataset, shard.count, shard.rank, shuffle=True, seed=shard.seed, drop_last=True
-    )
+    whole = len(dataset) > batch_size
+    sampler = None
+    if balance:
+        sampler = BalancedSampler(dataset.label, balance, shard)
+    elif shard.count > 1:
+        sampler = DistributedSampler(
+            dataset, shard.count, shard.rank, shuffle=True, seed=shard.seed, drop_last=True
+        )
     return DataLoader(
-        dataset, batch_size // shard.count, sampler=sampler, drop_last=whole, collate_fn=_as_is
-    )
+        dataset, batch_size // shard.count, shuffle=sampler is None, sampler=sampler,
+        drop_last=whole, collate_fn=_as_is,
+    )  # fmt: skip
 
 
 def evaluation_loader(dataset: FaceDataset, batch_size: int = 256) -> DataLoader:

@@ -13,7 +13,8 @@ from tqdm import tqdm
 
 from train.data.prepared import PreparedFaces
 
-BATCH = 128
+BATCH = {"cpu": 16, "cuda": 512}
+"""Faces at a time. More than 16 do not fit a CPU's caches: 128 at once take twice as long."""
 
 
 def computed_once(
@@ -33,9 +34,10 @@ def computed_once(
     part = path.with_suffix(".part")
     found = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=(len(data), width))
     with torch.inference_mode(), tqdm(total=len(data), desc=path.stem, unit="face") as progress:
-        for start in range(0, len(data), BATCH):
-            faces = torch.from_numpy(np.array(data.faces[start : start + BATCH])).to(device)
-            found[start : start + BATCH] = compute(faces).float().cpu().numpy()
+        count = BATCH[device.type]
+        for start in range(0, len(data), count):
+            faces = torch.from_numpy(np.array(data.faces[start : start + count])).to(device)
+            found[start : start + count] = compute(faces).float().cpu().numpy()
             progress.update(len(faces))
     found.flush()
     del found

@@ -15,33 +15,40 @@ import torch
 from torch import Tensor
 
 from train.data.batches import Batch
-from train.data.prepared import PreparedFaces
+from train.data.prepared import DataError, PreparedFaces
 from train.data.teacher import teacher_probabilities
 from train.recipes.baseline import Baseline, BaselineOptions
 
 
 @dataclass(frozen=True)
 class DistillOptions(BaselineOptions):
-    """Hyper-parameters of distillation: the baseline's, and the teacher."""
+    """Hyper-parameters of distillation: the baseline's, and the teachers."""
 
-    teacher: Path = Path("runs/teacher")
-    """Run folder whose best epoch teaches."""
+    teacher: tuple[Path, ...] = (Path("runs/teacher"),)
+    """Run folders whose best epochs teach; of several, the mean is learnt."""
     share: float = 0.7
-    """Weight of the teacher's word; the rest is the annotators'."""
+    """Weight of the teachers' word; the rest is the annotators'."""
 
 
 class Distill(Baseline):
-    """The baseline on labels that are, by `share`, the teacher's probabilities. It also learns
+    """The baseline on labels that are, by `share`, the teachers' probabilities. It also learns
     from the training faces that the protocol leaves out for want of a majority."""
 
     options_type = DistillOptions
+
+    def __init__(self, options: DistillOptions, classes: tuple[str, ...]):
+        if options.hard_labels:
+            raise DataError("distill learns from what teachers say: leave out --hard-labels.")
+        super().__init__(options, classes)
 
     def rows(self, data: PreparedFaces) -> np.ndarray:
         return data.rows("train", "unlabelled")
 
     def prepare(self, data: PreparedFaces, folder: Path, fabric) -> np.ndarray:
-        """The teacher's probabilities of every face."""
-        return teacher_probabilities(self.options.teacher, data, folder, fabric.device)
+        """The mean of the teachers' probabilities of every face."""
+        teachers = self.options.teacher
+        each = [teacher_probabilities(run, data, folder, fabric.device) for run in teachers]
+        return np.mean(each, axis=0, dtype=np.float32)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         target = taught(batch.target, batch.extra, self.options.share)
@@ -49,7 +56,7 @@ class Distill(Baseline):
 
 
 def taught(votes: Tensor, teacher: Tensor, share: float) -> Tensor:
-    """Distributions (n, classes) that are the teacher's by `share` and the votes' by the rest;
-    the teacher's alone where nobody voted."""
+    """Distributions (n, classes) that are the teachers' by `share` and the votes' by the rest;
+    the teachers' alone where nobody voted."""
     voted = votes.sum(dim=1, keepdim=True) > 0
     return torch.where(voted, torch.lerp(votes, teacher, share), teacher)

@@ -13,16 +13,14 @@ from __future__ import annotations
 
 import dataclasses
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from train.augment import Augmentation, Augmenter
+from train.augment import Augmenter
 from train.data.batches import Batch, FaceDataset
 from train.data.identity import identity_features
 from train.data.prepared import DataError, PreparedFaces
@@ -30,8 +28,9 @@ from train.initial import start_from
 from train.networks.decoder import Decoder
 from train.networks.encoders import ENCODERS
 from train.networks.face_model import ExpressionBranch
-from train.networks.identity import FEATURE_DIM, load_identity
-from train.recipes.baseline import mixup, pose_error
+from train.networks.identity import load_identity
+from train.networks.mobilefacenet import FEATURE_DIM
+from train.recipes.baseline import majority, mixup, pose_error
 from train.recipes.ipd_fer_equations import (
     classification_loss,
     confusion_loss,
@@ -46,75 +45,10 @@ from train.recipes.ipd_fer_equations import (
     reconstruction_loss,
     synthesis_loss,
 )
+from train.recipes.ipd_fer_options import IpdFerOptions
 from train.recipes.recipe import Recipe
 from train.schedules import make_schedule
 from train.visualize import examples, plot_faces
-
-
-@dataclass(frozen=True)
-class IpdFerOptions:
-    """Hyper-parameters of IPD-FER; the paper's values where it gives one."""
-
-    identity: str
-    """E_id and N: file of a MobileFaceNet state dict, facenet-casia or facenet-vggface2."""
-    network: str = "resnet18-half"
-    """Network of E_exp and D, by its name in train.networks.encoders; the paper's is resnet18."""
-    pose_network: str = "resnet10-half"
-    """Network of E_pose, for faces of the same size and colours; the paper's is resnet18."""
-    initial: Path | None = None
-    """Run folder whose best epoch E_exp, E_pose and D start from."""
-    lambda1: float = 0.001
-    """Weight of L^f_neu: D calls the synthesised neutral face neutral."""
-    lambda2: float = 0.001
-    """Weight of L^f_exp: D finds the expression in the reconstructed face."""
-    lambda3: float = 1.0
-    """Weight of L_id: the synthesised faces show the same person."""
-    lambda4: float = 10.0
-    """Weight of L_recon: the synthesised faces look like the input."""
-    beta1: float = 0.5
-    """Weight of L_cos: f_exp stands at right angles to f_id."""
-    beta2: float = 1.0
-    """Weight of L_confusion: C_p cannot read the pose from f_exp."""
-    pose: bool = True
-    """Without: ID-FER. f_pose leaves the sum, and the pose branch is trained by itself."""
-    confusion: bool = True
-    """Use L_confusion."""
-    cos: bool = True
-    """Use L_cos."""
-    id: bool = True
-    """Use L_id."""
-    discriminator: bool = True
-    """Use D."""
-    identity_every: int = 1
-    """Take L_id on every so many-th face of a batch only: N costs more than all else on a CPU."""
-    hard_labels: bool = True
-    """Learn the majority's class; without, the distribution of the votes."""
-    dropout: float = 0.0
-    """Share of f_exp dropped before C_exp."""
-    mixup: float = 0.0
-    """Parameter of mixup's Beta distribution for L_exp of line 2 of Algorithm 1, 0 for none."""
-    schedule: Literal["paper", "one-cycle"] = "paper"
-    """paper: the rate falls to a tenth after each third of the training (every 10 of 30 epochs)."""
-    rate: float = 1e-4
-    """Learning rate, at first (paper) or at its peak (one-cycle)."""
-    decay: float = 0.0
-    """Weight decay (as in AdamW) of E_exp, C_exp, E_pose, C_p and D; Adam as it is without."""
-    clip: float = 5.0
-    """Largest norm of the gradient of each update."""
-    augmentation: Augmentation = field(default_factory=Augmentation)
-
-    def lambdas(self) -> dict[str, float]:
-        """Weights of equation 11, by the names of the losses."""
-        return {
-            "fake_neutral": self.lambda1,
-            "fake_expression": self.lambda2,
-            "identity": self.lambda3,
-            "reconstruction": self.lambda4,
-        }
-
-    def betas(self) -> dict[str, float]:
-        """Weights of equation 12."""
-        return {"cos": self.beta1, "confusion": self.beta2}
 
 
 @contextmanager
@@ -129,10 +63,12 @@ def fixed(network: nn.Module):
 
 @dataclass
 class Sample:
-    """A batch as the encoders see it: x, augmented pixels in 0…1; f_id (n, 512); target, the labels
-    as distributions (n, classes); neutral, bool (n,); pose, yaw_bin and known as in Batch."""
+    """A batch as the networks see it: x, augmented pixels in 0…1; real, what the generator is to
+    make of them, the prepared faces, mirrored where x is; f_id (n, 512); target, the labels as
+    distributions (n, classes); neutral, bool (n,); pose, yaw_bin and known as in Batch."""
 
     x: Tensor
+    real: Tensor
     f_id: Tensor
     target: Tensor
     neutral: Tensor
@@ -155,8 +91,10 @@ class IpdFer(Recipe):
         self.options = options
         self.neutral = classes.index("neutral")
         self.model = self.face_model(dataclasses.asdict(options), len(classes))
-        self.decoder = Decoder(FEATURE_DIM, spec.channels, spec.size, spec.width)
+        width = options.decoder_width or spec.width
+        self.decoder = Decoder(FEATURE_DIM, spec.channels, spec.size, width)
         self.discriminator = ExpressionBranch(options.network, len(classes), dropout=0.0)
+        self.networks = nn.ModuleList([self.model, self.decoder, self.discriminator])
         self.identity = load_identity(options.identity)
         self.augment = Augmenter(options.augmentation)
         if options.initial:
@@ -168,7 +106,6 @@ class IpdFer(Recipe):
 
     def setup(self, fabric, steps: int) -> None:
         self.fabric = fabric
-        self.networks = nn.ModuleList([self.model, self.decoder, self.discriminator])
         self.networks.to(fabric.device, memory_format=torch.channels_last)
         self.identity.to(fabric.device)
         self.expression = fabric.setup_module(self.model.expression)
@@ -247,14 +184,14 @@ class IpdFer(Recipe):
             if options.confusion:
                 losses["confusion"] = confusion_loss(self.model.pose.classifier(f_exp))
         x_ip, x_ipe = self.decode(torch.cat([f_ip, f_ip + f_exp])).chunk(2)
-        losses["reconstruction"] = reconstruction_loss(x_ipe, x_ip, sample.x, sample.neutral)
+        losses["reconstruction"] = reconstruction_loss(x_ipe, x_ip, sample.real, sample.neutral)
         if options.discriminator:
             losses |= self._fool(x_ip, x_ipe, sample)
         if options.id:
             # A batch is drawn at random, so these faces stand for all of it. Every so many-th step
             # would cost the same, but bring its gradient in bursts, which are then clipped.
             some = slice(None, None, options.identity_every)
-            losses["identity"] = self._identity(x_ip[some], x_ipe[some], sample.x[some])
+            losses["identity"] = self._identity(x_ip[some], x_ipe[some], sample.real[some])
         cos = {"cos": cosine_loss(sample.f_id, f_exp)} if options.cos else {}
         generative = generative_loss(losses, options.lambdas())
         total = generator_loss(generative, l_c, losses | cos, options.betas())
@@ -284,12 +221,12 @@ class IpdFer(Recipe):
         }
 
     def _see(self, batch: Batch) -> Sample:
-        x, pose = self.augment(self.model.expression_input(batch.faces), batch.pose)
-        target = batch.target
-        if self.options.hard_labels:
-            target = F.one_hot(batch.label.clamp(min=0), target.shape[1]).to(target)
+        prepared = self.model.expression_input(batch.faces)
+        x, pose = self.augment(prepared, batch.pose)
+        real = self.augment.mirror_alike(prepared)
+        target = majority(batch) if self.options.hard_labels else batch.target
         return Sample(
-            x, batch.identity, target, batch.label == self.neutral,
+            x, real, batch.extra, target, batch.label == self.neutral,
             pose, batch.yaw_bin, batch.pose_known,
         )  # fmt: skip
 
@@ -305,20 +242,27 @@ class IpdFer(Recipe):
         self.networks.zero_grad()
 
     @torch.no_grad()
-    def picture(self, data: PreparedFaces, identity: np.ndarray, path: Path) -> None:
-        """Figure 9: input, f_id, f_id + f_pose, f_id + f_pose + f_exp on eight validation faces."""
+    def synthesise(self, faces: Tensor, f_id: Tensor) -> dict[str, np.ndarray]:
+        """The columns of Figures 8 and 9, by title: float (n, channels, size, size), 0 to 1.
+
+        faces: uint8 (n, 112, 112, channels); f_id: theirs (n, 512). ID-FER has no f_pose.
+        """
         self.networks.eval()
-        dataset = FaceDataset(data, examples(data, data.rows("validation")), identity)
-        batch = dataset.__getitems__(range(len(dataset))).to(self.fabric.device)
         # Plain modules, not those of setup: of several processes only one draws.
-        x, feature = self.model.expression_input(batch.faces), batch.identity
-        columns = {"input": x, "f_id": self.decoder(feature)}
+        x = self.model.expression_input(faces)
+        feature, columns = f_id, {"input": x, "f_id": self.decoder(f_id)}
         if self.options.pose:
             feature = feature + self.model.pose.encoder(x)
             columns["f_id + f_pose"] = self.decoder(feature)
         feature = feature + self.model.expression.encoder(x)
         columns["… + f_exp"] = self.decoder(feature)
-        plot_faces({name: pixels.float().cpu().numpy() for name, pixels in columns.items()}, path)
+        return {title: pixels.float().cpu().numpy() for title, pixels in columns.items()}
+
+    def picture(self, data: PreparedFaces, extra: np.ndarray, path: Path) -> None:
+        """Figure 9 on eight validation faces."""
+        dataset = FaceDataset(data, examples(data, data.rows("validation")), extra)
+        batch = dataset.__getitems__(range(len(dataset))).to(self.fabric.device)
+        plot_faces(self.synthesise(batch.faces, batch.extra), path)
 
     def state(self) -> dict:
         return {

@@ -1,0 +1,103 @@
+import csv
+import dataclasses
+import json
+
+import pytest
+
+import train.loop
+import train.recipes.ipd_fer as ipd_fer
+import train.reproduce
+from tests.train.test_ipd_fer import Patches
+from train.__main__ import main
+from train.augment import Augmentation
+from train.data.prepared import DataError
+from train.networks.identity import Identity
+from train.reproduce import PAPER, SMALL, Reproduce
+
+
+@pytest.fixture(autouse=True)
+def stand_in_identity(monkeypatch):
+    monkeypatch.setattr(ipd_fer, "load_identity", lambda spec: Identity(Patches(), 112, 8))
+
+
+@pytest.fixture
+def command(tiny_data, tmp_path):
+    """The baseline and an ablation of IPD-FER, two epochs each, on small networks."""
+    return Reproduce(
+        identity="stand-in", data=tiny_data, output=tmp_path, methods=("baseline", "no_cos"),
+        seeds=1, network="resnet10-half", batch_size=32, epochs=2, precision="32-true",
+        device="cpu",
+    )  # fmt: skip
+
+
+def test_every_method_gets_the_same_budget():
+    command = Reproduce(identity="x", paper=True, epochs=4, augmentation=Augmentation(rotation=1.0))
+    found = {name: command._options(name, 3) for name in command.methods}
+
+    assert len(found) == 7 and {how.seed for how, _ in found.values()} == {3}
+    shared = ("network", "pose_network", "rate", "schedule", "decay", "dropout", "mixup",
+              "hard_labels", "augmentation", "initial")  # fmt: skip
+    for how, options in found.values():
+        assert (how.epochs, how.batch_size, options.network) == (4, 32, "resnet18")
+        assert [getattr(options, name) for name in shared] == [
+            getattr(found["ipd_fer"][1], name) for name in shared
+        ]
+    assert not found["no_cos"][1].cos and found["no_cos"][1].id and not found["id_fer"][1].pose
+    assert found["ipd_fer"][1].identity_every == PAPER.identity_every == 1
+    assert Reproduce(identity="x")._options("ipd_fer", 0)[1].identity_every == SMALL.identity_every
+
+
+def test_the_papers_budget_is_the_papers():
+    assert (PAPER.batch_size, PAPER.epochs, PAPER.rate, PAPER.decay) == (32, 30, 1e-4, 0)
+    assert PAPER.network == PAPER.pose_network == "resnet18" and PAPER.schedule == "paper"
+
+
+def test_without_e_id_there_is_the_baseline_alone():
+    Reproduce()._options("baseline", 0)
+    with pytest.raises(DataError, match="IPD-FER needs --identity"):
+        Reproduce()._options("ipd_fer", 0)
+
+
+@pytest.mark.slow
+def test_repeating_the_command_ends_in_the_table(command, tmp_path, capsys, monkeypatch):
+    """With no time at all, then with time for one epoch at a time, then with all the time."""
+    assert dataclasses.replace(command, minutes=0.0).run() == 3
+    assert capsys.readouterr().out.startswith("Not finished: 0 of 2 runs are.")
+    epochs = []
+    train_epoch = train.loop._train_epoch
+
+    def one_epoch(*arguments):
+        epochs.append(arguments[-1])
+        monkeypatch.setattr(train.loop.time, "monotonic", lambda: 1e9)
+        return train_epoch(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.loop, "_train_epoch", one_epoch)
+        assert dataclasses.replace(command, minutes=1.0).run() == 3
+    assert epochs == [1]
+    monkeypatch.undo()
+    monkeypatch.setattr(ipd_fer, "load_identity", lambda spec: Identity(Patches(), 112, 8))
+    assert command.run() == 0
+
+    log = list(csv.DictReader(open(tmp_path / "baseline" / "seed-0" / "log.csv")))
+    assert [row["epoch"] for row in log] == ["1", "2"], "the second went on after the first"
+    table = json.loads((tmp_path / "table-validation.json").read_text())
+    assert [row["method"] for row in table["methods"]] == ["baseline", "IPD-FER without L_cos"]
+    assert not (tmp_path / "baseline" / "seed-0" / "evaluation-test.json").exists()
+
+    def no_more(*arguments):
+        raise AssertionError("a finished run is neither trained nor measured again")
+
+    monkeypatch.setattr(train.reproduce, "fit", no_more)
+    with monkeypatch.context() as patch:
+        patch.setattr(train.reproduce, "evaluate_run", no_more)
+        assert command.run() == 0
+    assert dataclasses.replace(command, test=True).run() == 0
+    assert json.loads((tmp_path / "table-test.json").read_text())["split"] == "test"
+    with pytest.raises(DataError, match="started with another options.rate"):
+        dataclasses.replace(command, rate=0.5).run()
+
+
+def test_a_wrong_folder_is_one_clear_line(capsys, tmp_path):
+    assert main(["reproduce", "ferplus", "--data", str(tmp_path)]) == 1
+    assert "prepare" in capsys.readouterr().err

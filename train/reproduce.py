@@ -1,0 +1,181 @@
+"""Trains every method of the paper's comparison over several seeds and writes the table.
+
+All methods get the same networks, data, augmentation, schedule and number of epochs. Nothing is
+done twice: a finished run is measured once, an interrupted one goes on after its last epoch.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+from train.augment import Augmentation
+from train.comparison import by_method, read_result, write_comparison
+from train.cost import inference_cost
+from train.data.prepared import DataError, PreparedFaces, read_prepared
+from train.evaluate import evaluate_run
+from train.loop import UNFINISHED, FitOptions, configuration, fit
+from train.methods import METHODS
+from train.recipes import RECIPES
+from train.run import RunFolder
+from train.schedules import ScheduleName
+
+MethodName = Literal[tuple(METHODS)]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What every method of a comparison has in common, besides the data."""
+
+    network: str
+    pose_network: str
+    batch_size: int
+    epochs: int
+    rate: float
+    schedule: ScheduleName
+    decay: float
+    dropout: float
+    mixup: float
+    hard_labels: bool
+    decoder_width: int | None
+    identity_every: int
+
+
+PAPER = Budget(
+    "resnet18", "resnet18", batch_size=32, epochs=30, rate=1e-4, schedule="paper", decay=0.0,
+    dropout=0.0, mixup=0.0, hard_labels=True, decoder_width=None,
+    identity_every=1,
+)  # fmt: skip
+# No mixup: IPD-FER mixes in one of its two updates of E_exp only, so it would not be the same for
+# all methods.
+SMALL = Budget(
+    "resnet18-half", "resnet10-half", batch_size=64, epochs=12, rate=1e-3, schedule="one-cycle",
+    decay=0.05, dropout=0.3, mixup=0.0, hard_labels=False,
+    decoder_width=16, identity_every=4,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """Train all methods over several seeds, then write the table. Repeat the same command to go on
+    where it stopped."""
+
+    identity: str | None = None
+    """E_id and N: file of a MobileFaceNet state dict, facenet-casia or facenet-vggface2."""
+    data: Path = Path("data/ferplus")
+    """Folder that `prepare` wrote."""
+    output: Path = Path("runs/reproduce")
+    """Folder for the runs, <method>/seed-<seed>, and for the tables."""
+    methods: tuple[MethodName, ...] = tuple(METHODS)
+    seeds: int = 3
+    """Runs of each method, with the seeds 0, 1, …"""
+    paper: bool = False
+    """ResNet-18 for all, batches of 32, 30 epochs, a rate of 1e-4 and the majority's labels;
+    without, half-wide networks on faces of 56 px, batches of 64 and 12 epochs."""
+    network: str | None = None
+    """Instead of the one above; likewise the next six."""
+    pose_network: str | None = None
+    batch_size: int | None = None
+    epochs: int | None = None
+    rate: float | None = None
+    decoder_width: int | None = None
+    """Of G_dec; that of --network with --paper, else 16, half of it at less than half the cost."""
+    identity_every: int | None = None
+    """Take L_id on every so many-th face only: 1 with --paper, else 4."""
+    initial: Path | None = None
+    """Run folder whose best epoch all methods start from."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    test: bool = False
+    """Measure each finished run on test, once. Without, all numbers are of validation."""
+    minutes: float = math.inf
+    """Stop after the epoch in which so many minutes are over; the exit code is 3 then."""
+    device: str = "auto"
+    """auto, cpu or cuda."""
+    precision: str = "bf16-mixed"
+    """As Lightning Fabric names it: 32-true, bf16-mixed or 16-mixed."""
+
+    def run(self) -> int:
+        deadline = time.monotonic() + 60 * self.minutes
+        data = read_prepared(self.data)
+        plan = list(product(range(self.seeds), dict.fromkeys(self.methods)))
+        finished: list[Path] = []
+        # Seed by seed, so that the methods can be compared as soon as the first seed is through.
+        for seed, name in plan:
+            if not self._finish(name, seed, data, deadline):
+                break
+            finished.append(self._folder(name, seed))
+        if finished:
+            print(self._compare(finished))
+        if len(finished) < len(plan):
+            print(f"Not finished: {len(finished)} of {len(plan)} runs are. Give the same command "
+                  "again to go on.")  # fmt: skip
+            return UNFINISHED
+        return 0
+
+    @property
+    def split(self) -> str:
+        """The split that the table is about."""
+        return "test" if self.test else "validation"
+
+    def _folder(self, name: str, seed: int) -> Path:
+        return self.output / name / f"seed-{seed}"
+
+    def _budget(self) -> Budget:
+        preset = PAPER if self.paper else SMALL
+        names = [field.name for field in dataclasses.fields(Budget) if hasattr(self, field.name)]
+        given = {name: getattr(self, name) for name in names}
+        return dataclasses.replace(preset, **{k: v for k, v in given.items() if v is not None})
+
+    def _options(self, name: str, seed: int) -> tuple[FitOptions, object]:
+        """What the run is trained with: of the loop, and of its recipe."""
+        method, budget = METHODS[name], dataclasses.asdict(self._budget())
+        how = FitOptions(
+            self.data, self._folder(name, seed), budget.pop("epochs"), budget.pop("batch_size"),
+            seed, device=self.device, precision=self.precision,
+        )  # fmt: skip
+        options_type = RECIPES[method.recipe].options_type
+        known = {field.name for field in dataclasses.fields(options_type)}
+        # What only some recipes know; anything else that one does not know is an error.
+        only_some = {name: budget.pop(name) for name in ("decoder_width", "identity_every")}
+        only_some["identity"] = self.identity
+        own = {key: value for key, value in only_some.items() if key in known}
+        if "identity" in own and self.identity is None:
+            raise DataError(f"{method.title} needs --identity; see `train fit ipd_fer --help`.")
+        off = dict.fromkeys(method.without, False)
+        recipe = options_type(
+            **budget, **own, **off, initial=self.initial, augmentation=self.augmentation
+        )
+        return how, recipe
+
+    def _finish(self, name: str, seed: int, data: PreparedFaces, deadline: float) -> bool:
+        """Train and measure one run as far as that is not done yet; False where time is up."""
+        recipe, (how, options) = METHODS[name].recipe, self._options(name, seed)
+        run = RunFolder(how.run)
+        started, trained = run.last.exists(), self._measured(how.run, "validation")
+        if started:
+            run.start(configuration(recipe, how, options, data.classes), resume=True)
+        if not trained:
+            if time.monotonic() > deadline:
+                return False
+            if len(fit(recipe, how, options, data, started, deadline)) < how.epochs:
+                return False
+        for split in ("validation", self.split):
+            if not self._measured(how.run, split):
+                evaluate_run(how.run, data, split, self.device)
+        return True
+
+    @staticmethod
+    def _measured(run: Path, split: str) -> bool:
+        return (run / f"evaluation-{split}.json").is_file()
+
+    def _compare(self, runs: list[Path]) -> str:
+        methods = by_method([read_result(run, self.split) for run in runs])
+        configs = {method.title: RunFolder(method.results[0].run).config() for method in methods}
+        costs = {title: inference_cost(config) for title, config in configs.items()}
+        table = write_comparison(methods, costs, self.split, self.output)
+        return f"{table}\nWritten: {self.output}/table-{self.split}.md, .csv, .json"
