@@ -11,11 +11,13 @@ from typing import Literal
 
 import tyro
 
+from engine.output import check_writable, write
 from engine.session import EngineError
 from realtime.detect import Detector, DetectorError
 from realtime.live import LiveFeed, View
 from realtime.overlap import read_ahead
 from realtime.pipeline import FacePipeline, Recogniser
+from realtime.plot import plot, png
 from realtime.run import Outputs, Run
 from realtime.sinks import SinkError
 from realtime.source import SourceError, open_source
@@ -31,7 +33,8 @@ class UsageError(Exception):
 class Options:
     """Recognise facial expression and head pose in a camera or video.
 
-    `python -m realtime bench` measures the speed instead, `python -m realtime soak` a long run.
+    `python -m realtime bench` measures the speed instead, `python -m realtime soak` a long run,
+    `python -m realtime still` how still a face stands.
     """
 
     camera: int | None = None
@@ -56,6 +59,8 @@ class Options:
     """0 takes every frame by itself, larger is steadier."""
     profile: bool = False
     """Print at the end how long each stage took, and from a camera the age of what was shown."""
+    profile_plot: Path | None = None
+    """Picture (.png) to draw these times into, over the run."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """What to compute on."""
     backend: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = "auto"
@@ -80,6 +85,10 @@ def main(arguments: list[str] | None = None) -> int:
             from realtime.soak import soak_command
 
             return soak_command(arguments[1:])
+        if arguments[:1] == ["still"]:
+            from realtime.still import still_command
+
+            return still_command(arguments[1:])
         return _recognise(tyro.cli(Options, prog="python -m realtime", args=arguments))
     except (DetectorError, EngineError, SourceError, SinkError, UsageError) as error:
         print(error, file=sys.stderr)
@@ -94,6 +103,8 @@ def _recognise(options: Options) -> int:
         raise UsageError("Say what to look at: --camera 0, or --source FILE_OR_URL_OR_FOLDER.")
     outputs = Outputs(options.output, options.jsonl, options.csv)
     _check_outputs(options, outputs)
+    if options.profile_plot:
+        check_writable(options.profile_plot)
     with ExitStack() as stack:
         windowed = _wants_window(options, outputs)
         spec = options.source if options.camera is None else options.camera
@@ -115,13 +126,16 @@ def _recognise(options: Options) -> int:
             print(f"{run.summary.frames} frames\n{run.summary.table()}")
             if options.profile:
                 print(table(pipeline.timer.summary()))
+            if options.profile_plot:
+                write(options.profile_plot, png(plot(pipeline.timer.series())))
     return 0
 
 
 def _check_outputs(options: Options, outputs: Outputs) -> None:
     """UsageError where writing one file would destroy another."""
     used = [Path(options.source).resolve()] if options.source else []
-    for path in filter(None, (outputs.video, outputs.jsonl, outputs.csv)):
+    written = (outputs.video, outputs.jsonl, outputs.csv, options.profile_plot)
+    for path in filter(None, written):
         if path.resolve() in used:
             raise UsageError(f"{path} is given twice; each output needs a file of its own.")
         used.append(path.resolve())

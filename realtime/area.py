@@ -31,12 +31,10 @@ class AreaSampler:
 
         rows: only those from the first up to the second of it.
         """
-        top, bottom = (edges[slice(*(rows or (0, height)))] for edges in _bins(self.height, height))
+        rows = slice(*(rows or (0, height)))
+        top, bottom = (edges[rows, None] for edges in _bins(self.height, height))
         left, right = _bins(self.width, width)
-        bands = self._sums[bottom] - self._sums[top]
-        totals = bands.take(right, axis=1) - bands.take(left, axis=1)
-        counts = np.multiply.outer(bottom - top, right - left)
-        return totals.astype(np.float32) / counts[..., None].astype(np.float32)
+        return self._means(top, bottom, left, right)
 
     def crops(self, starts: np.ndarray, ends: np.ndarray, size: int) -> np.ndarray:
         """Rectangles of the image at one size: float32 (n, size, size, 3), 0 to 255.
@@ -44,18 +42,24 @@ class AreaSampler:
         starts, ends: int (n, 2), x and y of the first pixel and of the one after the last; all
         inside the image, none empty.
         """
-        left, right = _bins((ends - starts)[:, :1], size)
-        top, bottom = _bins((ends - starts)[:, 1:], size)
-        counts = (bottom - top)[:, :, None] * (right - left)[:, None, :]
-        left, right = ((x + starts[:, :1])[:, None, :] for x in (left, right))
-        stride = self.width + 1
-        top, bottom = (((y + starts[:, 1:]) * stride)[:, :, None] for y in (top, bottom))
-        flat = self._sums.reshape(-1, 3)
-        totals = flat.take(bottom + right, axis=0)
-        totals -= flat.take(bottom + left, axis=0)
-        totals -= flat.take(top + right, axis=0)
-        totals += flat.take(top + left, axis=0)
-        return totals.astype(np.float32) / counts[..., None].astype(np.float32)
+        left, right = (
+            (edges + starts[:, :1])[:, None, :] for edges in _bins((ends - starts)[:, :1], size)
+        )
+        top, bottom = (
+            (edges + starts[:, 1:])[:, :, None] for edges in _bins((ends - starts)[:, 1:], size)
+        )
+        return self._means(top, bottom, left, right)
+
+    def _means(self, top, bottom, left, right) -> np.ndarray:
+        """The mean colour of each rectangle, from its first row and column and those after its
+        last."""
+        table, stride = self._sums.reshape(-1, 3), self.width + 1
+        totals = table.take(bottom * stride + right, axis=0)
+        totals -= table.take(bottom * stride + left, axis=0)
+        totals -= table.take(top * stride + right, axis=0)
+        totals += table.take(top * stride + left, axis=0)
+        counts = (bottom - top) * (right - left)
+        return np.divide(totals, counts[..., None].astype(np.float32), dtype=np.float32)
 
 
 def _bins(length, count: int) -> tuple[np.ndarray, np.ndarray]:

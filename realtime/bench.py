@@ -6,7 +6,9 @@ import json
 import math
 import platform
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -21,16 +23,28 @@ from engine.reference import TorchReference
 from engine.session import EngineError
 from realtime.align import similarity_transform
 from realtime.detect import Detector
+from realtime.memory import resident_memory
+from realtime.overlap import read_ahead
 from realtime.pipeline import FacePipeline, Recogniser
 from realtime.source import Frame, open_source
 from realtime.timing import spread, table
+
+
+TURN = 25
+"""Frames of a turn. Switching at every frame would measure how fast a cache fills."""
+
+LONG = 1e6
+"""Seconds by which a round is later than the one before, so that time never goes back."""
 
 
 @dataclass(frozen=True)
 class BenchOptions:
     """Measure the pipeline on the frames of a video, without drawing.
 
-    The frames are decoded first; "whole frame" is all that happens to one from then on.
+    "whole frame" is all that happens to a frame once it is decoded, stage by stage and beside the
+    reference; the search runs beside the other stages. "one by one" is the time from the file to
+    the faces where nothing overlaps, "overlapped" that between the faces of one frame and the next
+    where decoding runs ahead, as the program does it.
     """
 
     source: str = "tests/data/astronaut.mp4"
@@ -62,19 +76,20 @@ def bench_command(arguments: list[str]) -> int:
         raise EngineError("Nothing would be measured: use 1 or more frames, repeats and faces.")
     if options.json:
         check_writable(options.json)
-    frames, decoding = _decoded(options.source, options.frames)
     recogniser = Recogniser(
         options.model, options.backend, options.device, options.precision
     )
     detector = Detector(options.min_face, backend=options.backend, device=options.device)
-    if options.faces:
-        frames = _crowded(frames, detector, options.faces)
     with FacePipeline(detector, recogniser) as pipeline:
+        from_file = {} if options.faces else _from_file(pipeline, options)
+        with open_source(options.source) as source:
+            frames = list(islice(source, options.frames))
+        if options.faces:
+            frames = _crowded(frames, pipeline, options.faces)
         reference = None
         if options.reference:
             reference = TorchReference(recogniser.session, options.min_face)
-        measured = _measure(pipeline, frames, options.repeats, reference)
-        measured["stages"] = {"decode": spread(decoding), **measured["stages"]}
+        measured = _measure(pipeline, frames, options.repeats, reference) | from_file
         measured["engine"] = recogniser.session.description
         measured["model_sha256"] = recogniser.session.sha256
     measured |= {
@@ -91,27 +106,46 @@ def bench_command(arguments: list[str]) -> int:
     return 0
 
 
-def _decoded(source: str, count: int) -> tuple[list[Frame], list[float]]:
-    """The first frames and the seconds that each took to read and decode."""
-    frames, seconds = [], []
-    with open_source(source) as opened:
-        started = time.perf_counter()
-        for frame in islice(opened, count):
-            seconds.append(time.perf_counter() - started)
-            frames.append(frame)
-            started = time.perf_counter()
-    return frames, seconds
+def _from_file(pipeline: FacePipeline, options: BenchOptions) -> dict:
+    """Times from the file to the faces, and the memory that this takes, in MB."""
+    rounds = []
+    for repeat in range(-1, options.repeats):
+        for ahead in (iter, read_ahead):
+            with open_source(options.source) as source, closing(ahead(source)) as opened:
+                start = (len(rounds) + 1) * LONG
+                rounds.append(_paced(pipeline, islice(opened, options.frames), start))
+    measured = rounds[2:]  # the first two only warmed up
+    return {
+        "decode": spread(np.concatenate([reading for reading, _ in measured[::2]])),
+        "one_by_one": spread(np.concatenate([whole for _, whole in measured[::2]])),
+        "overlapped": spread(np.concatenate([whole for _, whole in measured[1::2]])),
+        "memory_mb": resident_memory(),
+    }
 
 
-def _crowded(frames: list[Frame], detector: Detector, count: int) -> list[Frame]:
-    """The frames in which a face is found, each a grid of `count` copies of its largest face."""
+def _paced(pipeline, frames: Iterable[Frame], start: float) -> tuple[list[float], list[float]]:
+    """For each frame the seconds until it was read, and those until its faces were known, both
+    from the faces of the frame before. start: time of the first frame."""
+    reading, whole = [], []
+    before = time.perf_counter()
+    for frame in frames:
+        reading.append(time.perf_counter() - before)
+        pipeline.process(replace(frame, time=start + frame.time))
+        now = time.perf_counter()
+        whole.append(now - before)
+        before = now
+    return reading, whole
+
+
+def _crowded(frames: list[Frame], pipeline: FacePipeline, count: int) -> list[Frame]:
+    """The frames in which a face is followed, each a grid of `count` copies of its largest face."""
     columns = math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     crowded = []
     for frame in frames:
         height, width = frame.image.shape[:2]
         cell = min(width // columns, height // rows)
-        for face in detector.detect(frame.image)[:1]:
+        for face in pipeline.process(frame)[:1]:
             # The face with as much again around it, a copy in each cell.
             around = similarity_transform(face.box.reshape(2, 2), cell * np.array([[0.25] * 2, [0.75] * 2]))
             copy = cv2.warpAffine(frame.image, around, (cell, cell), borderMode=cv2.BORDER_REPLICATE)
@@ -126,20 +160,21 @@ def _crowded(frames: list[Frame], detector: Detector, count: int) -> list[Frame]
 
 
 def _measure(pipeline, frames: list[Frame], repeats: int, reference: TorchReference | None) -> dict:
-    """Every frame by both sides in turn, so that a busy machine slows both alike."""
+    """Every frame by both sides, in turns of a second, so that a busy machine slows both alike."""
     ours, theirs, faces, reference_faces = [], [], [], []
-    length = frames[-1].time + 1.0
+    turns = [frames[start : start + TURN] for start in range(0, len(frames), TURN)]
     for repeat in tqdm(range(-1, repeats), desc="Measuring", leave=False, disable=None):
         if repeat == 0:  # the first round only warmed up
             pipeline.timer.clear()
             ours, theirs, faces, reference_faces = [], [], [], []
-        for frame in frames:
-            # Time must not go back between rounds: the tracker and the smoother rely on it.
-            moved = Frame(frame.image, frame.index, frame.time + (repeat + 1) * length)
-            started = time.perf_counter()
-            faces.append(len(pipeline.process(moved)))
-            ours.append(time.perf_counter() - started)
-            if reference:
+        for turn in turns:
+            for frame in turn:
+                # Time must not go back between rounds: the tracker and the smoother rely on it.
+                moved = replace(frame, time=frame.time + (2 * repeats + repeat + 4) * LONG)
+                started = time.perf_counter()
+                faces.append(len(pipeline.process(moved)))
+                ours.append(time.perf_counter() - started)
+            for frame in turn if reference else []:
                 seconds, count = reference.time(frame.image)
                 theirs.append(seconds)
                 reference_faces.append(count)
@@ -165,6 +200,12 @@ def _table(measured: dict) -> str:
         measured["engine"],
         table(measured["stages"] | {"whole frame": measured["frame"]}),
     ]
+    for name in ("decode", "one_by_one", "overlapped"):
+        if cell := measured.get(name):
+            title = name.replace("_", " ")
+            lines.append(f"{title:<12} {cell['median_ms']:>10.2f} {cell['p95_ms']:>8.2f}")
+    if "memory_mb" in measured:
+        lines.append(f"{measured['memory_mb']:.0f} MB of memory")
     if reference := measured.get("reference"):
         lines.append(
             f"{'reference':<12} {reference['median_ms']:>10.2f} {reference['p95_ms']:>8.2f}  "

@@ -8,13 +8,14 @@ facenet-pytorch's MTCNN; a test runs both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 
 from engine.session import open_session
 from realtime.area import AreaSampler
+from realtime.boxes import nms, nms_over_smaller, overlap, shifted, sides, squared
 from realtime.faces import Face
 from realtime.pyramid import STRIDE, WINDOW, PyramidPart, pyramid
 
@@ -25,17 +26,27 @@ KNOWN = 0.5
 """A box is a known face's where it shares at least this part of the smaller of the two."""
 
 
+LOOK_AGAIN = 0.05
+"""O-Net looks again at a face that it saw further than this, in face sizes, from where it was
+expected; from nearer, its landmarks are within the jitter that the whole cascade has."""
+
+RNET_MIDDLE, RNET_SIDE = np.float32([0.51, 0.53]), 0.955
+"""Middle (x, y) and side of R-Net's boxes in squared ones of O-Net for the same faces: means over
+those of two clips."""
+
+
 class DetectorError(ValueError):
     """The detector cannot be made like this. The message is one line that tells the fix."""
 
 
 class Detector:
-    """MTCNN. Safe to call from one thread at a time; a context manager that frees its sessions.
+    """MTCNN. Any threads may use it at the same time; a context manager that frees its sessions.
 
     min_face: the smallest face to look for, in pixels, at least 12. Time falls with its square.
     thresholds: least face probability after P-, R- and O-Net.
     max_faces: keep this many, the largest; None keeps all.
-    backend, device, threads: as in :func:`engine.session.open_session`.
+    backend, device, threads: as in :func:`engine.session.open_session`, but for None as threads,
+        which is half the cores here: searching and carrying run side by side.
 
     Raises DetectorError for options out of range and EngineError where a network cannot be opened.
     """
@@ -58,6 +69,7 @@ class Detector:
         self.min_face = min_face
         self.thresholds = thresholds
         self.max_faces = max_faces
+        threads = threads or max(1, (os.cpu_count() or 2) // 2)
         self._sessions = [
             open_session(f"mtcnn_{net}", backend, device, threads=threads)
             for net in ("pnet", "rnet", "onet")
@@ -85,40 +97,35 @@ class Detector:
         return faces[: self.max_faces]
 
     def search(
-        self, image: np.ndarray, parts: list[PyramidPart], known: list[Face]
+        self, sampler: AreaSampler, parts: list[PyramidPart], known: np.ndarray
     ) -> list[Face]:
-        """The faces that show in `parts` of the pyramid, apart from those `known`.
-
-        image: as in :meth:`detect`; parts: of the realtime.pyramid.pyramid for its size.
+        """The faces that show in `parts` of the pyramid, apart from those whose boxes are `known`
+        (float32 (n, 4)). parts: of the realtime.pyramid.pyramid for the size of the image.
         """
-        sampler = AreaSampler(image)
         boxes = self.p_stage(sampler, parts)
-        if known and len(boxes):
-            boxes = boxes[_overlap(boxes, np.stack([face.box for face in known])) < KNOWN]
+        boxes = boxes[overlap(boxes, known) < KNOWN]
         faces = self.o_stage(sampler, self.r_stage(sampler, boxes))
-        if known and faces:
-            covered = _overlap(np.stack([f.box for f in faces]), np.stack([f.box for f in known]))
-            faces = [face for face, share in zip(faces, covered, strict=True) if share < KNOWN]
-        return faces
+        return [face for face in faces if overlap(face.box[None], known)[0] < KNOWN]
 
     def refine(self, image: np.ndarray, boxes: np.ndarray) -> list[Face | None]:
         """The face near each of `boxes` (float32 (n, 4)), None where there is none any more.
 
-        For faces whose place is known from the frame before. O-Net looks twice, the second time
-        where the first put the face: from a box a tenth off, the landmarks then come within the
-        jitter that the whole cascade has from frame to frame. Two boxes that end on the same
-        face keep it once, by score.
+        For faces whose place is known from the frame before. O-Net looks at each once, and once
+        more where it first saw the face if that was not where it was expected. Two boxes that end
+        on the same face keep it once, by score.
         """
         faces: list[Face | None] = [None] * len(boxes)
         if not len(boxes):
             return faces
         sampler, origin = _around(image, boxes)
-        index, places = np.arange(len(boxes)), boxes - np.tile(origin, 2)
-        for _ in range(2):
-            seen = self._look(sampler, _squared(places))
-            index, places = index[seen.index], seen.boxes
-        for kept in _nms_over_smaller(seen.boxes, seen.scores, 0.7):
-            faces[index[kept]] = seen.face(kept, origin)
+        places = boxes - origin[[0, 1, 0, 1]]
+        seen = self._look(sampler, _as_from_rnet(places))
+        far = np.abs(seen.boxes - places[seen.index]).max(axis=1) > LOOK_AGAIN * sides(seen.boxes)
+        if far.any():
+            again = self._look(sampler, _as_from_rnet(seen.boxes[far]))
+            seen = seen[~far].joined(replace(again, index=seen.index[far][again.index]))
+        for kept in nms_over_smaller(seen.boxes, seen.scores, 0.7):
+            faces[seen.index[kept]] = seen.face(kept, origin)
         return faces
 
     def p_stage(self, sampler: AreaSampler, parts: list[PyramidPart]) -> np.ndarray:
@@ -127,8 +134,8 @@ class Detector:
         if not found:
             return np.empty((0, 4), np.float32)
         windows, scores, offsets = (np.concatenate(parts) for parts in zip(*found))
-        kept = _nms(windows, scores, 0.7)
-        return _squared(_shifted(windows[kept], offsets[kept], extra=0))
+        kept = nms(windows, scores, 0.7)
+        return squared(shifted(windows[kept], offsets[kept], extra=0))
 
     def _propose(self, sampler: AreaSampler, part: PyramidPart) -> tuple[np.ndarray, ...]:
         """Windows (n, 4) in image pixels, scores (n,) and offsets (n, 4) of one part."""
@@ -139,7 +146,7 @@ class Detector:
         corners = STRIDE * np.stack([columns, rows], axis=1) + [0, part.rows[0]]
         windows = np.concatenate([corners + 1, corners + WINDOW], axis=1) / np.float32(part.scale)
         windows = np.floor(windows.astype(np.float32))
-        kept = _nms(windows, scores[rows, columns], 0.5)
+        kept = nms(windows, scores[rows, columns], 0.5)
         rows, columns = rows[kept], columns[kept]
         return windows[kept], scores[rows, columns], outputs["offsets"][0][:, rows, columns].T
 
@@ -151,15 +158,15 @@ class Detector:
         outputs = self._rnet.run({"images": crops})
         passed = outputs["scores"] > self.thresholds[1]
         boxes, scores = boxes[inside][passed], outputs["scores"][passed]
-        kept = _nms(boxes, scores, 0.7)
-        return _squared(_shifted(boxes[kept], outputs["offsets"][passed][kept], extra=1))
+        kept = nms(boxes, scores, 0.7)
+        return squared(shifted(boxes[kept], outputs["offsets"][passed][kept], extra=1))
 
     def o_stage(self, sampler: AreaSampler, boxes: np.ndarray) -> list[Face]:
         """The faces that O-Net sees in the square `boxes`, largest first."""
         seen = self._look(sampler, boxes)
         if not len(seen.boxes):
             return []
-        kept = _nms_over_smaller(seen.boxes, seen.scores, 0.7)
+        kept = nms_over_smaller(seen.boxes, seen.scores, 0.7)
         areas = np.prod(seen.boxes[kept, 2:] - seen.boxes[kept, :2], axis=1)
         largest_first = kept[np.argsort(-areas, kind="stable")]
         return [seen.face(index) for index in largest_first]
@@ -173,12 +180,12 @@ class Detector:
         passed = outputs["scores"] > self.thresholds[2]
         boxes = boxes[inside][passed]
         # The crop's first pixel is the box's corner less one, hence the -1.
-        sides = boxes[:, 2:] - boxes[:, :2] + 1
+        spans = boxes[:, 2:] - boxes[:, :2] + 1
         return _Seen(
             index=inside[passed],
-            boxes=_shifted(boxes, outputs["offsets"][passed], extra=1),
+            boxes=shifted(boxes, outputs["offsets"][passed], extra=1),
             scores=outputs["scores"][passed],
-            landmarks=outputs["landmarks"][passed] * sides[:, None] + boxes[:, None, :2] - 1,
+            landmarks=outputs["landmarks"][passed] * spans[:, None] + boxes[:, None, :2] - 1,
         )
 
     def close(self) -> None:
@@ -212,6 +219,15 @@ class _Seen:
     scores: np.ndarray
     landmarks: np.ndarray
 
+    def __getitem__(self, which: np.ndarray) -> _Seen:
+        return _Seen(
+            self.index[which], self.boxes[which], self.scores[which], self.landmarks[which]
+        )
+
+    def joined(self, other: _Seen) -> _Seen:
+        mine, others = ((seen.index, seen.boxes, seen.scores, seen.landmarks) for seen in (self, other))
+        return _Seen(*(np.concatenate(pair) for pair in zip(mine, others, strict=True)))
+
     @classmethod
     def nothing(cls) -> _Seen:
         empty = (np.empty((0, *rest), np.float32) for rest in ((4,), (), (5, 2)))
@@ -220,15 +236,24 @@ class _Seen:
     def face(self, index: int, origin=(0, 0)) -> Face:
         """One of them, with the position of the pixel that counted as the first added."""
         shift = np.asarray(origin, np.float32)
-        box, landmarks = self.boxes[index] + np.tile(shift, 2), self.landmarks[index] + shift
+        box, landmarks = self.boxes[index] + shift[[0, 1, 0, 1]], self.landmarks[index] + shift
         return Face(box, float(self.scores[index]), landmarks)
+
+
+def _as_from_rnet(boxes: np.ndarray) -> np.ndarray:
+    """Square boxes that lie to O-Net's `boxes` as those of R-Net do, from which it learnt: on
+    average a little smaller and lower. Faces seen like that are lost less often."""
+    boxes = squared(boxes)
+    side = boxes[:, 2:] - boxes[:, :2]
+    middle = boxes[:, :2] + side * RNET_MIDDLE
+    half = side * (RNET_SIDE / 2)
+    return np.concatenate([middle - half, middle + half], axis=1)
 
 
 def _around(image: np.ndarray, boxes: np.ndarray) -> tuple[AreaSampler, np.ndarray]:
     """A sampler for the part of the image that holds the boxes with room to move, and where that
     part begins (x, y): its table costs less than that of the whole image."""
-    sides = boxes[:, 2:] - boxes[:, :2]
-    room = 0.5 * sides.max(axis=1, keepdims=True)
+    room = 0.5 * sides(boxes)[:, None]
     height, width = image.shape[:2]
     start = np.clip((boxes[:, :2] - room).min(axis=0).astype(int), 0, [width - 1, height - 1])
     end = np.clip((boxes[:, 2:] + room).max(axis=0).astype(int), start + 1, [width, height])
@@ -246,51 +271,3 @@ def _crops(sampler: AreaSampler, boxes: np.ndarray, size: int) -> tuple[np.ndarr
     ends = np.minimum(corners[:, 2:], [sampler.width, sampler.height])
     inside = np.flatnonzero((ends > starts).all(axis=1))
     return inside, sampler.crops(starts[inside], ends[inside], size)
-
-
-def _shifted(boxes: np.ndarray, offsets: np.ndarray, extra: int) -> np.ndarray:
-    """Boxes with each corner moved by its offset, in box sizes (plus `extra` pixels)."""
-    sides = boxes[:, 2:] - boxes[:, :2] + extra
-    return boxes + offsets * np.tile(sides, 2)
-
-
-def _squared(boxes: np.ndarray) -> np.ndarray:
-    """Boxes grown to squares about their centres."""
-    sides = boxes[:, 2:] - boxes[:, :2]
-    longer = sides.max(axis=1, keepdims=True)
-    starts = boxes[:, :2] + (sides - longer) / 2
-    return np.concatenate([starts, starts + longer], axis=1)
-
-
-def _nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """Indices kept by greedy non-maximum suppression on intersection over union, best first."""
-    if len(boxes) < 2:
-        return np.arange(len(boxes))
-    corners_and_sides = boxes.astype(np.float64)
-    corners_and_sides[:, 2:] -= corners_and_sides[:, :2]
-    return np.asarray(cv2.dnn.NMSBoxes(corners_and_sides, scores, 0.0, threshold))
-
-
-def _overlap(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """For each of `boxes` (n, 4) the largest intersection with one of `others` (m, 4), as a share
-    of the smaller of the two."""
-    starts = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    ends = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    shared = np.prod(np.maximum(ends - starts, 0), axis=2)
-    areas, other_areas = (np.prod(b[:, 2:] - b[:, :2], axis=1) for b in (boxes, others))
-    return (shared / np.minimum(areas[:, None], other_areas[None])).max(axis=1)
-
-
-def _nms_over_smaller(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    """The same on intersection over the smaller area: a box inside another is the same face."""
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2] + 1, axis=1)
-    order = np.argsort(-scores, kind="stable")
-    kept = []
-    while order.size:
-        best, order = order[0], order[1:]
-        kept.append(best)
-        starts = np.maximum(boxes[best, :2], boxes[order, :2])
-        ends = np.minimum(boxes[best, 2:], boxes[order, 2:])
-        shared = np.prod(np.maximum(ends - starts + 1, 0), axis=1)
-        order = order[shared <= threshold * np.minimum(areas[best], areas[order])]
-    return np.array(kept, dtype=np.intp)

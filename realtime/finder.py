@@ -1,27 +1,37 @@
 """Finds the faces of a video: known ones where they are expected, new ones a little at a time.
 
 The whole cascade costs several times what recognising a face does. So each known face is carried
-from frame to frame by O-Net alone, and the search for new ones is spread over a few frames. The
-whole frame is searched at once only where nothing is known.
+from frame to frame by O-Net alone, and the search for new ones is spread over a few frames and
+runs in a thread beside everything else. The whole frame is searched at once only where that is
+due: in the first frame, where the frames change their size or stand far apart in time, and where
+every face was lost.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+
 import numpy as np
 
+from realtime.area import AreaSampler
 from realtime.detect import Detector
 from realtime.faces import Face
 from realtime.pyramid import PyramidPart, pyramid, spread
 from realtime.source import Frame
 from realtime.timing import StageTimer
-from realtime.track import Tracker
+from realtime.track import COAST, Tracker
 
 SEARCH_FRAMES = 4
-"""In how many frames the whole pyramid is searched once."""
+"""In how many frames the whole pyramid is searched once. What is found belongs to the frame after,
+so a new face has its id in the fifth frame at the latest."""
 
 
 class FaceFinder:
     """Faces with ids, frame by frame. One thread at a time.
+
+    The result depends on the frames alone, not on the speed of the search: each frame waits for
+    that of the frame before. It never reads a frame after :meth:`find` returned.
 
     detector: owned by the finder. still: every frame is a picture of its own, searched as a whole.
     """
@@ -32,40 +42,77 @@ class FaceFinder:
         self._timer = timer
         self._still = still
         self._size: tuple[int, int] | None = None
+        self._time = -np.inf
         self._portions: list[list[PyramidPart]] = []
         self._turn = 0
+        self._thread = ThreadPoolExecutor(1, "search")
+        self._search: Future[list[Face]] | None = None
 
     def find(self, frame: Frame) -> list[Face]:
         """The faces of the next frame with box, score, landmarks and id, largest first."""
-        expected = [] if self._still else self.tracker.expected(frame.time)
-        if self._new_size(frame.image) or not expected:
-            with self._timer("detect"):
-                faces = self.detector.detect(frame.image)
+        image, found = frame.image, self._found()
+        if self._new_scene(frame) or self._still:
+            faces = self._detected(image)
         else:
-            with self._timer("refine"):
-                carried = self._carried(frame.image, expected)
-            with self._timer("search"):
-                faces = carried + self._found(frame.image, carried)
+            known = _boxes(self.tracker.expected(frame.time), found)
+            faces = self._followed(image, known, _boxes(self.tracker.hidden(frame.time)))
+            if not faces and len(known):
+                faces = self._detected(image)
         faces = sorted(faces, key=lambda face: -face.size)[: self.detector.max_faces]
         with self._timer("track"):
             return self.tracker.update(faces, frame.time)
 
-    def _new_size(self, image: np.ndarray) -> bool:
-        """Whether the frames have another size from here on; then the portions are made anew."""
-        if image.shape[:2] == self._size:
-            return False
-        self._size = image.shape[:2]
-        self._portions = spread(pyramid(*self._size, self.detector.min_face), SEARCH_FRAMES)
+    def _new_scene(self, frame: Frame) -> bool:
+        """Whether what was seen before says nothing about this frame."""
+        gap, self._time = frame.time - self._time, frame.time
+        size = frame.image.shape[:2]
+        if size == self._size:
+            return gap > COAST
+        self._size = size
+        self._portions = spread(pyramid(*size, self.detector.min_face), SEARCH_FRAMES)
         return True
 
-    def _carried(self, image: np.ndarray, expected: list[np.ndarray]) -> list[Face]:
-        return [face for face in self.detector.refine(image, np.stack(expected)) if face]
-
-    def _found(self, image: np.ndarray, known: list[Face]) -> list[Face]:
-        if not self._portions:
+    def _portion(self) -> list[PyramidPart]:
+        """What of the pyramid is searched in this frame."""
+        if not self._portions:  # the image is too small for any face
             return []
         self._turn = (self._turn + 1) % len(self._portions)
-        return self.detector.search(image, self._portions[self._turn], known)
+        return self._portions[self._turn]
+
+    def _detected(self, image: np.ndarray) -> list[Face]:
+        with self._timer("detect"):
+            return self.detector.detect(image)
+
+    def _followed(self, image: np.ndarray, known: np.ndarray, hidden: np.ndarray) -> list[Face]:
+        """The faces that are where they are expected (boxes, float32 (n, 4)). Beside it the search
+        for others than the `known` goes on, to end in the next frame."""
+        sampling = self._thread.submit(AreaSampler, image)
+        self._search = self._thread.submit(self._beside, sampling, self._portion(), known)
+        with self._timer("refine"):
+            found = self.detector.refine(image, np.concatenate([known, hidden]))
+        sampling.result()  # from here on the image may be drawn on
+        return [face for face in found if face]
+
+    def _beside(
+        self, sampling: Future[AreaSampler], parts: list[PyramidPart], known: np.ndarray
+    ) -> list[Face]:
+        with self._timer("search"):
+            return self.detector.search(sampling.result(), parts, known)
+
+    def _found(self) -> list[Face]:
+        """What the search of the frame before found."""
+        if self._search is None:
+            return []
+        with self._timer("wait"):
+            found = self._search.result()
+        self._search = None
+        return found
 
     def close(self) -> None:
+        self._thread.shutdown()
         self.detector.close()
+
+
+def _boxes(boxes: list[np.ndarray], faces: Iterable[Face] = ()) -> np.ndarray:
+    """Boxes, then those of faces, float32 (n, 4)."""
+    return np.array([*boxes, *(face.box for face in faces)], np.float32).reshape(-1, 4)

@@ -72,13 +72,21 @@ class WriteBehind:
         self._raise_fault()
 
     def _run(self) -> None:
-        while (arguments := self._waiting.get()) is not _END:
+        while (arguments := self._next()) is not _END:
             if self._fault is None:
                 try:
                     self._write(*arguments)
                 except Exception as error:
                     # Raised again in the thread that hands over the next item.
                     self._fault = error
+
+    def _next(self):
+        while True:
+            try:
+                # Ctrl-C in the midst of a hand-over can lose the wake-up call, not the item.
+                return self._waiting.get(timeout=0.1)
+            except queue.Empty:
+                continue
 
     def _raise_fault(self) -> None:
         if self._fault is not None:

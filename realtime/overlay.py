@@ -70,6 +70,14 @@ def draw(
     return image
 
 
+def in_mirror(image: np.ndarray, faces: Sequence[Face]) -> tuple[np.ndarray, list[Face]]:
+    """A copy of `image` mirrored left to right and the faces as they lie in it, for drawing.
+
+    What is recorded or printed stays with the faces as they came in.
+    """
+    return cv2.flip(image, 1), [face.mirrored(image.shape[1]) for face in faces]
+
+
 def draw_axes(image: np.ndarray, origin: np.ndarray, pose: HeadPose, length: float) -> None:
     """Draws the axes of a head pose into `image` from `origin` (x, y), `length` pixels long."""
     axes = pose.matrix()

@@ -18,6 +18,11 @@ from realtime.source import Frame
 from realtime.timing import StageTimer
 
 
+AT_ONCE = 4
+"""Faces that are recognised in every frame. More of them take turns, so that each is recognised at
+least in every second frame and shows in between what it showed last."""
+
+
 class Recogniser:
     """Expression and pose of aligned faces: the shipped model, or any that keeps its contract.
 
@@ -87,6 +92,8 @@ def _expression_columns(session: Session) -> list[int]:
 class FacePipeline:
     """Follows the faces of one video or camera. One thread at a time; a context manager.
 
+    Up to :data:`AT_ONCE` faces are recognised in every frame, of more at least half.
+
     detector, recogniser: owned by the pipeline from here on, closed with it.
     smoothing: 0 gives every frame by itself, 1 is the default, larger is steadier.
     still: the frames are pictures that have nothing to do with each other.
@@ -101,27 +108,45 @@ class FacePipeline:
         still: bool = False,
     ):
         self.timer = StageTimer()
+        self._still = still
+        self._last: dict[int, tuple[np.ndarray, HeadPose]] = {}
         self.finder = FaceFinder(detector, self.timer, still)
         self.recogniser = recogniser
         self.smoother = Smoother(0.0 if still else smoothing)
 
     def process(self, frame: Frame) -> list[Face]:
         """The faces of the next frame, largest first, with id, expression and pose."""
-        timer, image = self.timer, frame.image
+        timer = self.timer
         faces = self.finder.find(frame)
+        due = self._due(faces)
         with timer("align"):
-            transforms = [similarity_transform(face.landmarks) for face in faces]
-            crops = [align(image, transform) for transform in transforms]
+            transforms = [similarity_transform(face.landmarks) for face in due]
+            crops = [align(frame.image, transform) for transform in transforms]
         with timer("recognise"):
-            if faces:
-                rotations = [rotation_of(transform) for transform in transforms]
-                found = self.recogniser.recognise(np.stack(crops), rotations)
-                faces = [
-                    replace(face, expression=expression, pose=pose)
-                    for face, (expression, pose) in zip(faces, found, strict=True)
-                ]
+            rotations = [rotation_of(transform) for transform in transforms]
+            found = self.recogniser.recognise(np.stack(crops), rotations) if due else []
+        self._remember(faces, due, found)
+        faces = [self._with_last(face) for face in faces]
         with timer("smooth"):
             return self.smoother.update(faces, frame.time)
+
+    def _due(self, faces: list[Face]) -> list[Face]:
+        """The faces to recognise in this frame: new ones, then those that waited longest."""
+        new = sum(face.track_id not in self._last for face in faces)
+        count = max(AT_ONCE, -(-len(faces) // 2), len(faces) if self._still else new)
+        waited = {track_id: place for place, track_id in enumerate(self._last)}
+        return sorted(faces, key=lambda face: waited.get(face.track_id, -1))[:count]
+
+    def _remember(self, faces: list[Face], due: list[Face], found: list) -> None:
+        """Keep what each face in view showed last, the latest at the end."""
+        waiting = {face.track_id for face in faces} - {face.track_id for face in due}
+        self._last = {id_: last for id_, last in self._last.items() if id_ in waiting}
+        for face, last in zip(due, found, strict=True):
+            self._last[face.track_id] = last
+
+    def _with_last(self, face: Face) -> Face:
+        expression, pose = self._last[face.track_id]
+        return replace(face, expression=expression, pose=pose)
 
     def close(self) -> None:
         self.finder.close()

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from realtime.faces import Face
 from realtime.live import View
 from realtime.overlap import WriteBehind
-from realtime.overlay import draw
+from realtime.overlay import draw, in_mirror
 from realtime.pipeline import FacePipeline
 from realtime.sinks import CsvSink, JsonlSink, VideoSink
 from realtime.source import Frame, Source
@@ -117,8 +117,7 @@ class Run:
         fps = (len(self._shown) - 1) / elapsed if elapsed > 0 else None
         image = frame.image
         if self.mirror:
-            image = cv2.flip(image, 1)
-            faces = [face.mirrored(image.shape[1]) for face in faces]
+            image, faces = in_mirror(image, faces)
         return draw(image, faces, fps=fps, show_pose=self._show_pose, note=self._note())
 
     def _note(self) -> str | None:

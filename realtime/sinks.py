@@ -157,7 +157,7 @@ class JsonlSink:
         line = {
             "frame": frame.index,
             "time": round(frame.time, 6),
-            "faces": [_as_json(face) for face in faces],
+            "faces": [face_record(face) for face in faces],
         }
         self._file.write(json.dumps(line) + "\n")
 
@@ -169,6 +169,28 @@ class JsonlSink:
 
     def __exit__(self, *exception) -> None:
         self.close()
+
+
+def face_record(face: Face) -> dict:
+    """What :class:`JsonlSink` writes of one face, ready for JSON."""
+    expression = pose = None
+    if face.expression is not None:
+        values = _rounded(face.expression, 4)
+        expression = {
+            "label": face.label,
+            "probabilities": dict(zip(EXPRESSIONS, values, strict=True)),
+        }
+    if face.pose is not None:
+        angles = (face.pose.yaw, face.pose.pitch, face.pose.roll)
+        pose = dict(zip(("yaw", "pitch", "roll"), _rounded(angles, 1), strict=True))
+    return {
+        "id": face.track_id,
+        "box": _rounded(face.box, 2),
+        "score": round(float(face.score), 4),
+        "landmarks": [_rounded(point, 2) for point in face.landmarks],
+        "expression": expression,
+        "pose": pose,
+    }
 
 
 class CsvSink:
@@ -249,29 +271,8 @@ def _unwritable(path: Path, reason: str) -> str:
     return f"{path} cannot be written: {reason}. Make room or choose another place."
 
 
-def _as_json(face: Face) -> dict:
-    expression = pose = None
-    if face.expression is not None:
-        values = _rounded(face.expression, 4)
-        expression = {
-            "label": face.label,
-            "probabilities": dict(zip(EXPRESSIONS, values, strict=True)),
-        }
-    if face.pose is not None:
-        angles = (face.pose.yaw, face.pose.pitch, face.pose.roll)
-        pose = dict(zip(("yaw", "pitch", "roll"), _rounded(angles, 1), strict=True))
-    return {
-        "id": face.track_id,
-        "box": _rounded(face.box, 2),
-        "score": round(float(face.score), 4),
-        "landmarks": [_rounded(point, 2) for point in face.landmarks],
-        "expression": expression,
-        "pose": pose,
-    }
-
-
 def _as_row(frame: Frame, face: Face) -> list:
-    record = _as_json(face)
+    record = face_record(face)
     expression, pose = record["expression"], record["pose"]
     return [
         *(frame.index, round(frame.time, 6), record["id"], *record["box"], record["score"]),

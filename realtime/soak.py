@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import count
 from pathlib import Path
 
@@ -16,19 +16,24 @@ from tqdm import tqdm
 from engine.output import check_writable, write
 from engine.session import EngineError
 from realtime.detect import Detector
+from realtime.live import LiveFeed
+from realtime.memory import resident_memory
 from realtime.overlay import draw
 from realtime.pipeline import FacePipeline, Recogniser
-from realtime.source import Frame, open_source
+from realtime.source import Frame, Source, open_source
 
 
 @dataclass(frozen=True)
 class SoakOptions:
-    """Loop a clip through the pipeline and the overlay; watch memory and speed."""
+    """Loop a clip through the pipeline and the overlay; watch memory, speed and age."""
 
     source: str = "tests/data/astronaut.mp4"
     """The clip, held in memory."""
     frames: int = 100_000
     """How many frames to process."""
+    camera_fps: float | None = None
+    """Play the clip like a camera with this many frames a second, of which the newest wins, and
+    watch the age of what is shown; as fast as can be otherwise."""
     min_face: int = 40
     """Smallest face to look for, in pixels."""
     model: str = "ipd_fer"
@@ -39,7 +44,10 @@ class SoakOptions:
 
 @dataclass(frozen=True)
 class Soak:
-    """Resident memory in MB, milliseconds a frame (medians), ids given out."""
+    """Resident memory in MB; of the first and the last thousand frames the median milliseconds
+    from frame to overlay and the mean milliseconds of processor time, which tells more on a busy
+    machine; from a camera the median age in milliseconds, capture to overlay, and the frames left
+    out; ids given out."""
 
     frames: int
     memory_after_first_thousand: float
@@ -48,6 +56,11 @@ class Soak:
     start_ms: float
     end_ms: float
     slowdown_percent: float
+    start_cpu_ms: float
+    end_cpu_ms: float
+    start_age_ms: float | None
+    end_age_ms: float | None
+    dropped: int | None
     ids: int
 
 
@@ -56,38 +69,90 @@ def soak_command(arguments: list[str]) -> int:
     options = tyro.cli(SoakOptions, prog="python -m realtime soak", args=arguments)
     if options.frames < 1:
         raise EngineError(f"{options.frames} frames measure nothing: use 1 or more.")
+    if options.camera_fps is not None and options.camera_fps <= 0:
+        raise EngineError(f"A camera of {options.camera_fps:g} frames a second gives none.")
     if options.json:
         check_writable(options.json)
     with open_source(options.source) as source:
         clip = list(source)
     recogniser, detector = Recogniser(options.model), Detector(options.min_face)
     with FacePipeline(detector, recogniser) as pipeline:
-        result = soak(pipeline, clip, options.frames)
+        if options.camera_fps is None:
+            result = soak(pipeline, _looped(clip), options.frames, len(clip))
+        else:
+            with LiveFeed(_ClipCamera(clip, options.camera_fps), reopen=_never) as feed:
+                shown = (view.frame for view in feed if view.frame)
+                result = soak(pipeline, shown, options.frames, len(clip))
+                result = replace(result, dropped=feed.dropped)
     for name, value in asdict(result).items():
-        print(f"{name.replace('_', ' '):<28} {value:,.2f}".removesuffix(".00"))
+        if value is not None:
+            print(f"{name.replace('_', ' '):<28} {value:,.2f}".removesuffix(".00"))
     if options.json:
         write(options.json, (json.dumps(asdict(result), indent=2) + "\n").encode())
     return 0
 
 
-def soak(pipeline: FacePipeline, clip: list[Frame], frames: int) -> Soak:
-    """Run `frames` frames of the looping clip; the first and last whole loops are compared."""
-    seconds, ids, early = np.zeros(frames), set(), 0.0
-    for index, frame in zip(tqdm(range(frames), disable=None, leave=False), _looped(clip)):
+def soak(pipeline: FacePipeline, frames: Iterator[Frame], number: int, loop: int) -> Soak:
+    """Run `number` frames of a clip that is `loop` frames long; the first and the last thousand,
+    or as many whole loops as they hold, are compared."""
+    seconds, processor, ages = np.zeros(number), np.zeros(number), np.full(number, np.nan)
+    ids, early = set(), 0.0
+    for index, frame in zip(tqdm(range(number), disable=None, leave=False), frames):
         picture = frame.image.copy()
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         faces = pipeline.process(frame)
         draw(picture, faces)
         seconds[index] = time.perf_counter() - started
+        processor[index] = time.process_time() - worked
+        if frame.captured is not None:
+            ages[index] = time.monotonic() - frame.captured
         ids.update(face.track_id for face in faces)
-        if index == min(1000, frames // 2):
+        if index == min(1000, number // 2):
             early = resident_memory()
-    loops = len(clip) * max(1, min(1000, frames // 4) // len(clip))
-    # The very first loop warms caches and threads up.
-    first, last = seconds[len(clip) : len(clip) + loops], seconds[-loops:]
-    start, end = (1000 * float(np.median(part)) for part in (first, last))
+    length = max(1, min(1000, number // 4))
+    length -= length % loop if length > loop else 0
+    warm = min(loop, number // 2)  # the very first loop warms caches and threads up
+    parts = slice(warm, warm + length), slice(-length, None)
+    start, end = (1000 * float(np.median(seconds[part])) for part in parts)
+    start_cpu, end_cpu = (1000 * float(np.mean(processor[part])) for part in parts)
+    start_age, end_age = (1000 * float(np.median(ages[part])) for part in parts)
+    live = not np.isnan(start_age)
     now = resident_memory()
-    return Soak(frames, early, now, now - early, start, end, 100 * (end / start - 1), len(ids))
+    return Soak(
+        frames=number,
+        memory_after_first_thousand=early,
+        memory_at_end=now,
+        growth=now - early,
+        start_ms=start,
+        end_ms=end,
+        slowdown_percent=100 * (end / start - 1),
+        start_cpu_ms=start_cpu,
+        end_cpu_ms=end_cpu,
+        start_age_ms=start_age if live else None,
+        end_age_ms=end_age if live else None,
+        dropped=None,
+        ids=len(ids),
+    )
+
+
+class _ClipCamera(Source):
+    """A clip that comes again and again at the pace of a camera."""
+
+    name, live = "The clip", True
+
+    def __init__(self, clip: list[Frame], fps: float):
+        self._clip, self.fps = clip, fps
+        self._measure(clip[0].image)
+
+    def __iter__(self) -> Iterator[Frame]:
+        started = time.monotonic()
+        for frame in _looped(self._clip):
+            time.sleep(max(0.0, started + frame.index / self.fps - time.monotonic()))
+            yield frame
+
+
+def _never() -> Source:
+    raise AssertionError("The clip never ends, so it is never opened again.")
 
 
 def _looped(clip: list[Frame]) -> Iterator[Frame]:
@@ -97,12 +162,3 @@ def _looped(clip: list[Frame]) -> Iterator[Frame]:
         for frame in clip:
             index = turn * len(clip) + frame.index
             yield Frame(frame.image, index, turn * length + frame.time)
-
-
-def resident_memory() -> float:
-    """Memory of this process in MB; only Linux tells it without another library."""
-    statistics = Path("/proc/self/status")
-    if not statistics.exists():
-        return float("nan")
-    (line,) = (line for line in statistics.read_text().splitlines() if line.startswith("VmRSS"))
-    return int(line.split()[1]) / 1024

@@ -18,23 +18,33 @@ class StageTimer:
 
     def __init__(self):
         self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
+        self._ends: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         started = time.perf_counter()
         yield
-        self._seconds[stage].append(time.perf_counter() - started)
+        self.add(stage, time.perf_counter() - started)
 
     def add(self, stage: str, seconds: float) -> None:
-        """One measurement made elsewhere."""
+        """One measurement that ends now."""
         self._seconds[stage].append(seconds)
+        self._ends[stage].append(time.perf_counter())
 
     def clear(self) -> None:
         self._seconds.clear()
+        self._ends.clear()
 
     def summary(self) -> dict[str, dict[str, float]]:
         """By stage, in the order in which they first ran: median and p95 in milliseconds."""
         return {stage: spread(seconds) for stage, seconds in self._seconds.items()}
+
+    def series(self) -> dict[str, np.ndarray]:
+        """By stage, float64 (n, 2): when it ended by time.perf_counter(), and its seconds."""
+        return {
+            stage: np.column_stack([self._ends[stage], seconds])
+            for stage, seconds in self._seconds.items()
+        }
 
     def stage(self, stage: str) -> dict[str, float] | None:
         """Median and p95 of one stage, None where it never ran."""

@@ -24,6 +24,10 @@ COAST = 0.4
 """Seconds for which a face out of sight is believed to move on; then it is looked for there."""
 
 
+STILL = 0.04
+"""While its box moves by less, in face sizes, a face is looked for in the very same place again:
+looking where noise put it the last time would make the noise walk."""
+
 @dataclass
 class _Track:
     track_id: int
@@ -32,16 +36,25 @@ class _Track:
     time: float
     velocity: np.ndarray
     box: np.ndarray
+    still: bool = False
 
     def predict(self, time: float) -> np.ndarray:
         return self.centre + self.velocity * min(time - self.time, COAST)
+
+    def expected(self, time: float) -> np.ndarray:
+        if self.still:
+            return self.box
+        return self.box + np.tile(self.predict(time) - self.centre, 2).astype(np.float32)
 
     def follow(self, face: Face, time: float) -> None:
         centre, elapsed = _centre(face), time - self.time
         if elapsed > 0:
             share = 1 - np.exp(-elapsed / VELOCITY_MEMORY)
             self.velocity += share * ((centre - self.centre) / elapsed - self.velocity)
-        self.centre, self.size, self.time, self.box = centre, face.size, time, face.box
+        self.centre, self.size, self.time = centre, face.size, time
+        self.still = bool(np.abs(face.box - self.box).max() < STILL * face.size)
+        if not self.still:
+            self.box = face.box
 
 
 class Tracker:
@@ -59,10 +72,14 @@ class Tracker:
 
     def expected(self, time: float) -> list[np.ndarray]:
         """Where the faces of the last frame should be now: boxes, float32 (4,)."""
+        return [track.expected(time) for track in self._tracks if track.time == self._time]
+
+    def hidden(self, time: float) -> list[np.ndarray]:
+        """Where faces out of sight may come back: boxes, float32 (4,)."""
         return [
-            track.box + np.tile(track.predict(time) - track.centre, 2).astype(np.float32)
+            track.expected(time)
             for track in self._tracks
-            if track.time == self._time and time - track.time < COAST
+            if track.time < self._time and time - track.time < self.max_gap
         ]
 
     def update(self, faces: list[Face], time: float) -> list[Face]:
@@ -77,22 +94,25 @@ class Tracker:
 
     def _match(self, faces: list[Face], time: float) -> dict[int, _Track]:
         """Which track each face continues: nearest pairs first, each track and face once."""
-        pairs = []
-        for track in self._tracks:
-            predicted = track.predict(time)
-            gate = GATE + GATE_GROWTH * (time - track.time)
-            for index, face in enumerate(faces):
-                size = max(track.size, face.size)
-                distance = float(np.linalg.norm(_centre(face) - predicted)) / size
-                ratio = size / min(track.size, face.size)
-                if distance < gate and ratio < SIZE_GATE:
-                    pairs.append((distance + 0.5 * np.log(ratio), index, track))
+        if not (faces and self._tracks):
+            return {}
+        tracks = self._tracks
+        predicted = np.array([track.predict(time) for track in tracks])
+        offsets = np.array([_centre(face) for face in faces])[:, None] - predicted
+        face_sizes = np.array([face.size for face in faces])[:, None]
+        track_sizes = np.array([track.size for track in tracks])
+        sizes = np.maximum(face_sizes, track_sizes)
+        ratios = sizes / np.minimum(face_sizes, track_sizes)
+        distances = np.hypot(offsets[..., 0], offsets[..., 1]) / sizes
+        gates = GATE + GATE_GROWTH * (time - np.array([track.time for track in tracks]))
+        near = np.argwhere((distances < gates) & (ratios < SIZE_GATE))
+        costs = (distances + 0.5 * np.log(ratios))[tuple(near.T)]
         owner: dict[int, _Track] = {}
         taken: set[int] = set()
-        for _, index, track in sorted(pairs, key=lambda pair: pair[0]):
-            if index not in owner and track.track_id not in taken:
-                owner[index] = track
-                taken.add(track.track_id)
+        for index, track in near[np.argsort(costs, kind="stable")].tolist():
+            if index not in owner and track not in taken:
+                owner[index] = tracks[track]
+                taken.add(track)
         return owner
 
     def _assign(self, face: Face, track: _Track | None, time: float) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 from realtime.source import Frame, Source, SourceError
 
 _PATIENCE = 10.0  # seconds that a server may be silent
+_SMALL = 1280 * 720  # pixels of a frame that one core decodes in far less time than it is shown
 _UNKNOWN = "is neither a video nor a picture that can be read."
 _QUARTER_TURNS = {
     1: cv2.ROTATE_90_COUNTERCLOCKWISE,
@@ -46,8 +47,10 @@ class VideoSource(Source):
             raise SourceError(f"{self.name} is a video without a single frame.")
         self._stream = self._container.streams.video[0]
         self.live = "://" in self._url and self._container.duration is None
-        # Threads that each decode a whole frame are fastest, and each holds back one frame.
-        self._stream.thread_type = "SLICE" if self.live else "AUTO"
+        # Threads that each decode a whole frame hold back a frame each, and cost more than they
+        # save where the frames are small.
+        small = self._stream.width * self._stream.height <= _SMALL
+        self._stream.thread_type = "SLICE" if self.live or small else "AUTO"
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate and rate <= 1000 else None
         self.frames = None if self.live else self._expected_frames()

@@ -41,7 +41,7 @@ def expression_features(run: Path, faces: np.ndarray) -> np.ndarray:
     features = []
     for start in range(0, len(faces), BATCH):
         pixels = model.expression_input(torch.from_numpy(faces[start : start + BATCH]))
-        features.append(model.expression.encoder(pixels).numpy())
+        features.append(model.expression.describe(pixels)[0].numpy())
     return np.concatenate(features)
 
 

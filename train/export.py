@@ -113,8 +113,8 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
     register(
         output,
         made_by=f"python -m train fit {config['recipe']}; python -m train export face",
-        source="trained from scratch on FERPlus",
-        licence="weights learnt from FER2013 pictures: for research",
+        source=_source(config),
+        licence="as the data they were learnt from allows; FER2013's pictures are for research",
         notes=", ".join(f"{key.replace('_', ' ')} {value}" for key, value in about.items()),
         labels=config["classes"],
     )
@@ -138,6 +138,16 @@ def compare(graph: ExportedModel, path: Path) -> dict[str, float]:
         if not result[name] < TOLERANCE[name]:
             raise DataError(f"{path}: {name} is off by {result[name]:.2e} from torch.")
     return result
+
+
+def _source(config: dict) -> str:
+    """What the weights were learnt from."""
+    about = Path(config["fit"]["data"]) / "prepared.json"
+    known = about.is_file()
+    dataset = json.loads(about.read_text())["dataset"] if known else about.parent.name
+    teachers = [Path(run).name for run in config["options"].get("teacher", ())]
+    taught = f", and from what these runs say of its faces: {', '.join(teachers)}"
+    return f"learnt from scratch on {dataset}{taught if teachers else ''}"
 
 
 def _decision_metadata(prior: Prior, decision: Decision, calibrated: bool) -> dict:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Method:
-    """A recipe, and which of its switches are off."""
+    """A recipe, which of its switches are off, and values of others of its options."""
 
     title: str
     recipe: str
     without: tuple[str, ...] = ()
+    values: Mapping[str, object] = field(default_factory=dict)
+
+    def has_values(self, options: Mapping) -> bool:
+        """Whether a recipe's options, as config.json holds them, have the values."""
+        return all(options.get(name) == value for name, value in self.values.items())
 
 
 METHODS = {
@@ -23,21 +28,33 @@ METHODS = {
     "no_cos": Method("IPD-FER without L_cos", "ipd_fer", without=("cos",)),
     "no_id": Method("IPD-FER without L_id", "ipd_fer", without=("id",)),
     "no_discriminator": Method("IPD-FER without D", "ipd_fer", without=("discriminator",)),
+    "fdrl": Method("FDRL", "fdrl"),
+    "joint_0n": Method("joint model, 0N", "joint_pose_expression", values={"generated": 0}),
+    "joint_5n": Method("joint model, 5N", "joint_pose_expression", values={"generated": 5}),
 }
 
 SWITCHES = ("pose", "confusion", "cos", "id", "discriminator")
 """Of IPD-FER; the last four are the columns of Table 9."""
 
+FDRL_SWITCHES = ("fdn", "intra", "inter")
+"""The columns of FDRL's Table 2."""
+
+VALUES = ("generated",)
+"""Options that make one recipe several methods by their values."""
+
 
 def switched_off(options: Mapping) -> tuple[str, ...]:
     """The switches that a recipe's options, as config.json holds them, turn off."""
-    return tuple(name for name in SWITCHES if options.get(name) is False)
+    return tuple(name for name in SWITCHES + FDRL_SWITCHES if options.get(name) is False)
 
 
 def title_of(recipe: str, options: Mapping) -> str:
     """What to call the method of a run; options as config.json holds them."""
     off = switched_off(options)
-    titles = {(method.recipe, method.without): method.title for method in METHODS.values()}
+    known = (method for method in METHODS.values() if method.has_values(options))
+    titles = {(method.recipe, method.without): method.title for method in known}
     if (recipe, off) in titles:
         return titles[recipe, off]
-    return f"{titles.get((recipe, ()), recipe)}{' without ' + ', '.join(off) if off else ''}"
+    values = "".join(f", {name} {options[name]}" for name in VALUES if name in options)
+    without = f" without {', '.join(off)}" if off else ""
+    return f"{titles.get((recipe, ()), recipe)}{without}{values}"

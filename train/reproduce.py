@@ -146,9 +146,9 @@ class Reproduce:
         own = {key: value for key, value in only_some.items() if key in known}
         if "identity" in own and self.identity is None:
             raise DataError(f"{method.title} needs --identity; see `train fit ipd_fer --help`.")
-        off = dict.fromkeys(method.without, False)
+        chosen = dict.fromkeys(method.without, False) | method.values
         recipe = options_type(
-            **budget, **own, **off, initial=self.initial, augmentation=self.augmentation
+            **budget, **own, **chosen, initial=self.initial, augmentation=self.augmentation
         )
         return how, recipe
 

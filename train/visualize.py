@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,13 @@ from train.data.prepared import PreparedFaces  # noqa: E402
 if TYPE_CHECKING:
     from train.comparison import Spread, Table
     from train.embedding import Embedding
+
+
+def write_figure(path: Path, plot: Callable, *what) -> None:
+    """Draw `what` into the file and say where it lies."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    plot(*what, path)
+    print(f"Written: {path}")
 
 
 SHARES = ("accuracy", "mean_class_accuracy", "variance_explained")
@@ -89,10 +97,42 @@ def plot_faces(columns: dict[str, np.ndarray], path: Path) -> None:
     for axes, (title, faces) in zip(grid.T, columns.items()):
         axes[0].set_title(title, fontsize=9)
         for cell, face in zip(axes, faces):
-            cell.imshow(face.transpose(1, 2, 0).squeeze(), cmap="gray", vmin=0, vmax=1)
+            _show(cell, face)
             cell.axis("off")
     figure.savefig(path, dpi=120)
     plt.close(figure)
+
+
+def plot_grids(
+    faces: np.ndarray, grids: np.ndarray, titles: tuple[list[str], list[str]], path: Path
+) -> None:
+    """Each face, and below it what was made of it, poses × expressions, as PNG (joint pose and
+    expression modelling, Figure 6).
+
+    faces: float (n, 1 or 3, side, side) in 0…1; grids: (n, poses, expressions, 1 or 3, side, side);
+    titles: of the poses and of the expressions.
+    """
+    poses, expressions = titles
+    size = (0.9 * len(grids) * (len(expressions) + 1), 0.9 * (len(poses) + 1))
+    figure = plt.figure(figsize=size, layout="constrained")
+    parts = np.atleast_1d(figure.subfigures(1, len(grids)))
+    for part, face, grid in zip(parts, faces, grids, strict=True):
+        cells = part.subplots(len(poses) + 1, len(expressions), squeeze=False)
+        for axes in cells.flat:
+            axes.set(xticks=[], yticks=[], frame_on=False)
+        _show(cells[0, 0], face)
+        for (row, column), axes in np.ndenumerate(cells[1:]):
+            _show(axes, grid[row, column])
+        for axes, title in zip(cells[1], expressions, strict=True):
+            axes.set_title(title, fontsize=7)
+        for axes, title in zip(cells[1:, 0], poses, strict=True):
+            axes.set_ylabel(title, fontsize=6)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _show(axes, face: np.ndarray) -> None:
+    axes.imshow(face.transpose(1, 2, 0).squeeze(), cmap="gray", vmin=0, vmax=1)
 
 
 def plot_embeddings(grid: list[list[Embedding]], path: Path) -> None:
@@ -131,6 +171,25 @@ def plot_curves(curves: dict[str, list[Spread | None]], ticks: list[str], path: 
     axes.set(xlabel="|yaw|", ylabel="accuracy (%)")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_bars(vectors: dict[str, np.ndarray], path: Path) -> None:
+    """Vectors (M,) as bar charts side by side as PNG, by title and with one scale (FDRL, Figure
+    6)."""
+    columns = min(4, len(vectors))
+    rows = -(-len(vectors) // columns)
+    figure, cells = plt.subplots(
+        rows, columns, figsize=(2.6 * columns, 1.9 * rows), squeeze=False,
+        sharex=True, sharey=True, layout="constrained",
+    )  # fmt: skip
+    for axes, (title, vector) in zip(cells.flat, vectors.items()):
+        axes.bar(np.arange(1, len(vector) + 1), vector)
+        axes.set_title(title, fontsize=9)
+        axes.set_xticks(np.arange(1, len(vector) + 1))
+    figure.supxlabel("latent feature", fontsize=9)
+    figure.supylabel("mean Intra-W", fontsize=9)
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

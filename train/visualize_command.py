@@ -27,6 +27,7 @@ from train.embedding import Embedding, embed, expression_features, read_people
 from train.evaluate import result_name
 from train.recipes.ipd_fer import IpdFer
 from train.recipes.ipd_fer_options import IpdFerOptions
+from train.recipes.joint_pose_expression import JointPoseExpression, JointPoseExpressionOptions
 from train.run import RunFolder
 from train.visualize import (
     examples,
@@ -34,8 +35,11 @@ from train.visualize import (
     plot_curves,
     plot_embeddings,
     plot_faces,
+    plot_grids,
     plot_tables,
+    write_figure,
 )
+from train.visualize_fdrl import FDRL_FIGURES
 
 Split = Literal["train", "validation", "test"]
 Run = Annotated[Path, tyro.conf.arg(name="run")]
@@ -63,14 +67,12 @@ class Faces:
 
     def run(self) -> None:
         data, recipe = read_prepared(self.data), self._recipe()
-        rows = _rows_of(data, self.split, self.ids) if self.ids else examples(
-            data, data.rows(self.split), self.count
-        )  # fmt: skip
+        rows = _chosen(data, self.split, self.ids, self.count)
         faces = torch.from_numpy(np.array(data.faces[rows]))
         with torch.no_grad():
             f_id = identity_of(recipe.identity, faces)
         path = self.output or self.run_folder / f"faces-{self.split}.png"
-        _write(path, plot_faces, recipe.synthesise(faces, f_id))
+        write_figure(path, plot_faces, recipe.synthesise(faces, f_id))
 
     def _recipe(self) -> IpdFer:
         folder = RunFolder(self.run_folder)
@@ -81,6 +83,48 @@ class Faces:
         options = dict(config["options"], initial=None, augmentation=Augmentation())
         options["identity"] = self.identity or options["identity"]
         recipe = IpdFer(IpdFerOptions(**options), tuple(config["classes"]))
+        recipe.networks.load_state_dict(load_state(folder.last)["recipe"]["networks"])
+        return recipe
+
+
+@dataclass(frozen=True)
+class Codes:
+    """Figure 6 of joint pose and expression modelling: what its generator makes of some faces with
+    every expression under every pose. The generator is that of the last epoch."""
+
+    run_folder: Run
+    """Run folder of joint_pose_expression, with generated faces."""
+    data: Path = Path("data/ferplus")
+    """Folder that `prepare` wrote."""
+    split: Split = "validation"
+    ids: tuple[str, ...] = ()
+    """Which faces, as labels.csv calls them; a varied choice by default."""
+    count: int = 3
+    """How many faces, without --ids."""
+    output: Path | None = None
+    """PNG file; codes-<split>.png in the run folder by default."""
+
+    def run(self) -> None:
+        data, recipe = read_prepared(self.data), self._recipe()
+        rows = _chosen(data, self.split, self.ids, self.count)
+        faces, codes = torch.from_numpy(np.array(data.faces[rows])), recipe.codes
+        grids = recipe.synthesise(faces, codes.every())
+        grids = grids.reshape(len(rows), codes.poses, len(codes.expressions), *grids.shape[2:])
+        shown = recipe.model.expression_input(faces).numpy()
+        path = self.output or self.run_folder / f"codes-{self.split}.png"
+        titles = codes.pose_titles(), list(codes.expressions)
+        write_figure(path, plot_grids, shown, grids, titles)
+
+    def _recipe(self) -> JointPoseExpression:
+        folder = RunFolder(self.run_folder)
+        config = folder.config()
+        if not config["options"].get("generated"):
+            recipe = config["recipe"]
+            raise DataError(f"{self.run_folder} is a run of {recipe} that generates no faces.")
+        options = dict(config["options"], initial=None, augmentation=Augmentation())
+        recipe = JointPoseExpression(
+            JointPoseExpressionOptions(**options), tuple(config["classes"])
+        )
         recipe.networks.load_state_dict(load_state(folder.last)["recipe"]["networks"])
         return recipe
 
@@ -113,7 +157,7 @@ class Tsne:
         if self.people:
             sets["person"] = read_people(self.people)
         grid = [[self._embed(run, what, *sets[what]) for run in self.runs] for what in sets]
-        _write(self.output, plot_embeddings, grid)
+        write_figure(self.output, plot_embeddings, grid)
 
     def _embed(self, run: Path, what: str, faces: np.ndarray, labels: np.ndarray) -> Embedding:
         return embed(run.name, what, expression_features(run, faces), labels, self.seed)
@@ -141,7 +185,7 @@ class Confusion(Scored):
         result = read_result(self.run_folder, self.split, self.prior)
         name = f"confusion-{result_name(self.split, self.prior)}.png"
         path = self.output or self.run_folder / name
-        _write(path, plot_confusion, result.confusion, result.classes)
+        write_figure(path, plot_confusion, result.confusion, result.classes)
 
 
 @dataclass(frozen=True)
@@ -155,7 +199,7 @@ class Pose(Scored):
 
     def run(self) -> None:
         methods = by_method([read_result(run, self.split, self.prior) for run in self.runs])
-        _write(self.output, plot_curves, *pose_curves(methods))
+        write_figure(self.output, plot_curves, *pose_curves(methods))
 
 
 @dataclass(frozen=True)
@@ -170,7 +214,7 @@ class Ablation(Scored):
         methods = by_method([read_result(run, self.split, self.prior) for run in self.runs])
         tables = pose_table(methods), ablation_table(methods)
         filled = [table for table in tables if table.rows]
-        _write(self.output, plot_tables, filled)
+        write_figure(self.output, plot_tables, filled)
         text = self.output.with_suffix(".md")
         text.write_text("\n".join(table.markdown() for table in filled))
         print(f"Written: {text}")
@@ -178,23 +222,20 @@ class Ablation(Scored):
 
 VISUALIZE = {
     "faces": Faces,
+    "codes": Codes,
     "tsne": Tsne,
     "confusion": Confusion,
     "pose": Pose,
     "ablation": Ablation,
-}
+} | FDRL_FIGURES
 
 
-def _rows_of(data: PreparedFaces, split: str, ids: tuple[str, ...]) -> np.ndarray:
+def _chosen(data: PreparedFaces, split: str, ids: tuple[str, ...], count: int) -> np.ndarray:
+    if not ids:
+        return examples(data, data.rows(split), count)
     row_of = {data.ids[row]: row for row in data.rows(split)}
     missing = [each for each in ids if each not in row_of]
     if missing:
         some = ", ".join(list(row_of)[:3])
         raise DataError(f"There is no face {', '.join(missing)} in {split}, but {some}, …")
     return np.array([row_of[each] for each in ids])
-
-
-def _write(path: Path, plot, *what) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    plot(*what, path)
-    print(f"Written: {path}")

@@ -14,12 +14,21 @@ def test_every_stage_is_measured(tmp_path, capsys):
     assert main([*QUICK, "--json", str(out)]) == 0
 
     measured = json.loads(out.read_text())
-    stages = {"decode", "detect", "refine", "search", "track", "align", "recognise", "smooth"}
+    stages = {"wait", "detect", "refine", "search", "track", "align", "recognise", "smooth"}
     assert set(measured["stages"]) <= stages and "recognise" in measured["stages"]
     assert measured["faces_per_frame"] == 1 and measured["size"] == [640, 480]
     whole = measured["frame"]["median_ms"]
     assert 0 < measured["stages"]["recognise"]["median_ms"] < whole
+    for way in ("one_by_one", "overlapped"):
+        assert measured[way]["median_ms"] > 0 and measured["decode"]["median_ms"] > 0
+    assert measured["memory_mb"] > 50
     assert "whole frame" in capsys.readouterr().out
+
+
+def test_a_crowd_of_copies_is_measured(tmp_path):
+    out = tmp_path / "bench.json"
+    assert main([*QUICK, "--faces", "5", "--json", str(out)]) == 0
+    assert json.loads(out.read_text())["faces_per_frame"] == 5
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """Carrying known faces and finding new ones, against the whole cascade on every frame."""
 
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -7,8 +9,9 @@ import numpy as np
 import pytest
 
 from realtime.area import AreaSampler
+from realtime.boxes import overlap
 from realtime.detect import Detector
-from realtime.finder import SEARCH_FRAMES, FaceFinder
+from realtime.finder import SEARCH_FRAMES, FaceFinder, _boxes
 from realtime.pyramid import pyramid, spread
 from realtime.source import Frame, open_source
 from realtime.timing import StageTimer
@@ -47,16 +50,23 @@ def test_strips_of_the_pyramid_propose_what_the_whole_proposes(detector, frames)
                 np.testing.assert_allclose(strip[: len(expected)], expected, atol=1e-5)
 
 
+def distance(face, other) -> float:
+    """Mean distance between the landmarks of two faces, in face sizes."""
+    return np.linalg.norm(face.landmarks - other.landmarks, axis=1).mean() / other.size
+
+
 def test_a_carried_face_stays_where_the_cascade_sees_it(finder, detector, frames):
-    deviations = []
+    """About as near as the cascade is to itself when the picture is shifted by one pixel."""
+    carried_off, shifted_off = [], []
     for frame in frames[:90]:
         (carried,) = finder.find(frame)
         if frame.index % 5 == 4:
             (seen,) = detector.detect(frame.image)
-            points = np.linalg.norm(carried.landmarks - seen.landmarks, axis=1)
-            deviations.append(points.mean() / seen.size)
-    # The cascade's own landmarks jitter by about one percent from frame to frame.
-    assert np.median(deviations) < 0.015 and max(deviations) < 0.03
+            (shifted,) = detector.detect(cv2.copyMakeBorder(frame.image, 1, 0, 1, 0, cv2.BORDER_REPLICATE))
+            carried_off.append(distance(carried, seen))
+            shifted_off.append(distance(replace(shifted, landmarks=shifted.landmarks - 1), seen))
+    assert np.median(carried_off) < 1.5 * np.median(shifted_off)
+    assert np.median(carried_off) < 0.012 and max(carried_off) < 0.02
 
 
 def test_the_whole_frame_is_searched_only_where_nothing_is_known(finder, frames):
@@ -75,6 +85,71 @@ def test_a_new_face_is_found_beside_a_known_one_within_one_round(finder, frames)
     for index in range(3, 4 + SEARCH_FRAMES):
         found = finder.find(Frame(both, index, index / 25))
     assert {face.track_id for face in found} == {0, 1}
+
+
+def longest_wait(finder, frames) -> int:
+    """For how many frames on end, at most, a face was missing that the whole cascade is sure of."""
+    missing, longest = [], 0
+    for frame in frames:
+        found = _boxes([], finder.find(frame))
+        unseen = []
+        for face in finder.detector.detect(frame.image):
+            if face.score > 0.9 and overlap(face.box[None], found)[0] < 0.4:
+                before = [count for box, count in missing if overlap(face.box[None], box[None])[0] > 0.4]
+                unseen.append((face.box, 1 + max(before, default=0)))
+        missing = unseen
+        longest = max([longest, *(count for _, count in missing)])
+    return longest
+
+
+@pytest.mark.slow
+def test_every_face_is_found_within_five_frames(finder, frames):
+    assert longest_wait(finder, frames) < 5
+
+
+@pytest.mark.slow
+def test_every_face_in_the_street_is_found_within_five_frames(finder, shared_data):
+    with open_source(shared_data / "video" / "crowd_1080p.mp4") as source:
+        assert longest_wait(finder, islice(source, 40)) < 5
+
+
+def test_a_frame_may_be_drawn_on_once_its_faces_are_known(detector, frames):
+    """The search that still goes on must not see it."""
+    results = []
+    for drawn in (False, True):
+        finder = FaceFinder(detector, StageTimer())
+        results.append([])
+        for frame in frames[205:245]:  # she leaves and comes back
+            image = frame.image.copy()
+            faces = finder.find(replace(frame, image=image))
+            results[-1].append([face.box.tolist() for face in faces])
+            if drawn:
+                image[:] = 0
+    assert results[0] == results[1] and [] in results[0] and results[0][-1]
+
+
+def test_an_empty_scene_is_searched_a_little_at_a_time(finder, frames):
+    for index in range(10):
+        assert finder.find(Frame(np.full_like(frames[0].image, 128), index, index / 25)) == []
+    assert len(finder._timer._seconds["detect"]) == 1
+
+
+def test_a_hidden_face_is_back_in_the_frame_in_which_it_shows(finder, frames):
+    both = np.concatenate([frames[0].image, frames[0].image], axis=1)
+    hidden = both.copy()
+    hidden[:, 640:] = 128
+    ids = []
+    for index in range(40):
+        image = hidden if 5 <= index < 35 else both
+        ids.append({face.track_id for face in finder.find(Frame(image, index, index / 25))})
+    assert ids[:5] == [{0, 1}] * 5 and all(len(seen) == 1 for seen in ids[5:35])
+    assert ids[35:] == [{0, 1}] * 5
+
+
+def test_frames_far_apart_in_time_are_searched_as_a_whole(finder, frames):
+    for second in range(3):
+        finder.find(Frame(frames[0].image, second, float(second)))
+    assert len(finder._timer._seconds["detect"]) == 3
 
 
 def test_two_expected_places_of_one_face_give_one_face(detector, frames):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
@@ -115,6 +116,69 @@ def test_silence_is_noticed_and_over_when_frames_come_back():
     silent = [when for when, view in views if view.trouble and "no picture" in view.trouble]
     assert 0.15 < silent[0] < 0.5
     assert views[-1][1].trouble is None
+
+
+FAULTS = {
+    "silent": (["silence"] * 30, "no picture"),
+    "frozen": (["same"] * 40, "stands still"),
+    "black": ([0] * 40, "black"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_ten_faults_on_end_are_each_noticed_and_over(fault):
+    """A tenth of the true times; in truth each is noticed within two seconds."""
+    words, expected = FAULTS[fault]
+    script = ([100] * 25 + words) * 10 + [100] * 500
+    camera = FakeCamera(script)
+    episodes, troubled = [], False
+    with LiveFeed(camera, Workshop()) as feed:
+        for view in feed:
+            if bool(view.trouble) != troubled:
+                troubled = not troubled
+                episodes.append((feed.received, view.trouble))
+            if view.frame is not None and feed.received > len(script) - script.count("silence") - 300:
+                break
+    said = [trouble for _, trouble in episodes if trouble]
+    assert len(said) == 10 and all(expected in trouble for trouble in said)
+    assert len(episodes) == 20, "and each is over again"
+
+
+def test_a_busy_or_slow_camera_is_tried_again_until_it_opens():
+    """Ten times: it breaks, is busy twice, then takes its time to open."""
+    cameras = [FakeCamera([100] * 5 + ["unplugged"]) for _ in range(11)]
+    tries = []
+
+    def reopen():
+        tries.append(time.monotonic())
+        if len(tries) % 3:
+            raise SourceError("Camera 0 could not be opened. It is there: close the program that uses it.")
+        time.sleep(0.15)
+        return cameras[len(tries) // 3]
+
+    told = set()
+    with LiveFeed(cameras[0], reopen) as feed:
+        for view in feed:
+            told.add(view.trouble)
+            if feed.received >= 55:
+                break
+    assert feed.reopened == 10 and len(tries) == 30
+    assert any(trouble and "close the program" in trouble for trouble in told)
+
+
+def test_a_camera_that_changes_its_size_goes_on():
+    class Changing(FakeCamera):
+        def __iter__(self):
+            for frame in super().__iter__():
+                half = frame.index // 10 % 2
+                yield replace(frame, image=frame.image[: 24 if half else 48])
+
+    with LiveFeed(Changing([100] * 100), Workshop()) as feed:
+        views = list(islice((view for view in feed if view.frame), 100))
+    heights = [view.frame.image.shape[0] for view in views]
+    assert set(heights) == {24, 48}
+    assert not any("stands still" in (view.trouble or "") for view in views)
 
 
 @pytest.mark.parametrize(

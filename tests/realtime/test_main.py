@@ -16,7 +16,7 @@ import pytest
 import realtime.__main__
 from engine.registry import MODELS
 from realtime.__main__ import main
-from tests.realtime.media import cut, scene, write_empty_video, write_video
+from tests.realtime.media import cut, scene, turn, write_empty_video, write_video
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = ROOT / "tests/data/astronaut.mp4"
@@ -45,6 +45,7 @@ def test_a_video_in_records_out(clip, tmp_path, capsys):
     code = main(
         ["--source", str(clip), "--no-display", "--output", str(outputs["webm"])]
         + ["--jsonl", str(outputs["jsonl"]), "--csv", str(outputs["csv"]), "--max-faces", "1"]
+        + ["--profile", "--profile-plot", str(tmp_path / "stages.png")]
     )
 
     assert code == 0
@@ -60,6 +61,7 @@ def test_a_video_in_records_out(clip, tmp_path, capsys):
     assert len(outputs["csv"].read_text().splitlines()) == 26
     printed = capsys.readouterr().out
     assert "sha256" in printed and ", CPU" in printed and "25 frames" in printed
+    assert "recognise" in printed and cv2.imread(str(tmp_path / "stages.png")) is not None
 
 
 def test_a_folder_of_pictures(tmp_path):
@@ -192,6 +194,66 @@ def test_ctrl_c_leaves_a_playable_video_and_whole_lines(tmp_path):
     count = len(records(lines))
     assert 5 < count < 250
     assert abs(decoded(video) - count) <= 1
+
+
+def started(*arguments, before="") -> subprocess.Popen:
+    """The program in a process of its own, after a line of Python."""
+    program = f"{before}\nimport sys\nfrom realtime.__main__ import main\nsys.exit(main())"
+    return subprocess.Popen(
+        [sys.executable, "-c", program, "--source", str(CLIP), "--no-display", *map(str, arguments)],
+        cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal there")
+def test_a_killed_run_leaves_a_playable_video_and_whole_lines(tmp_path):
+    video, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    process = started("--output", video, "--jsonl", lines)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and (not lines.exists() or lines.stat().st_size < 50_000):
+        time.sleep(0.02)
+    process.kill()
+    process.communicate(timeout=60)
+
+    assert process.returncode == -signal.SIGKILL
+    count = len(records(lines))
+    assert lines.read_text().endswith("\n")
+    assert count - 35 <= decoded(video) <= count, "all but about the last second"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the limit on a file's size is a thing of Unix")
+def test_a_full_disk_ends_the_run_with_one_line_and_whole_files(tmp_path):
+    video, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))"
+    process = started("--output", video, "--jsonl", lines, before=full)
+    _, error = process.communicate(timeout=240)
+
+    assert process.returncode == 1
+    said = [line for line in error.splitlines() if "cannot be written" in line]
+    assert len(said) == 1 and "Make room" in said[0] and "Traceback" not in error
+    assert len(records(lines)) > 20
+    player, shown = cv2.VideoCapture(str(video)), 0
+    while player.read()[0]:
+        shown += 1
+    assert shown >= 20
+
+
+def test_a_source_in_4k_and_one_on_end(tmp_path):
+    """A large frame, and a portrait video that is stored lying down."""
+    with av.open(str(CLIP)) as container:
+        image = next(container.decode(video=0)).to_ndarray(format="rgb24")
+    large = cv2.resize(image, (3840, 2160), interpolation=cv2.INTER_LINEAR)
+    cv2.imwrite(str(tmp_path / "large.png"), large[:, :, ::-1])
+    lying = turn(write_video(tmp_path / "lying.mp4", [np.rot90(image).copy()] * 3), 1)
+    for source, size in ((tmp_path / "large.png", (3840, 2160)), (lying, (640, 480))):
+        out = tmp_path / f"{source.stem}.jsonl"
+        assert main(["--source", str(source), "--no-display", "--jsonl", str(out)]) == 0
+        for record in records(out):
+            (face,) = record["faces"]
+            x1, y1, x2, y2 = face["box"]
+            centre = np.array([(x1 + x2) / 2 / size[0], (y1 + y2) / 2 / size[1]])
+            np.testing.assert_allclose(centre, [0.5, 0.49], atol=0.05)
 
 
 def test_the_application_needs_neither_torch_nor_gradio():

@@ -64,6 +64,17 @@ def test_writing_keeps_the_order_and_finishes_on_close():
     assert written == list(range(50))
 
 
+def test_an_item_whose_wake_up_call_was_lost_is_written_all_the_same():
+    """As where Ctrl-C comes in the midst of a hand-over."""
+    written = threading.Event()
+    behind = WriteBehind(written.set)
+    time.sleep(0.05)
+    with behind._waiting.mutex:
+        behind._waiting.queue.append(())
+    assert written.wait(5)
+    behind.close()
+
+
 def test_a_failed_write_is_raised_once_and_nothing_hangs():
     def write(item):
         raise OSError("disk full")

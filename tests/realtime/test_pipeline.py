@@ -10,7 +10,7 @@ import pytest
 from engine.session import EngineError
 from realtime.align import align, similarity_transform
 from realtime.detect import Detector
-from realtime.pipeline import FacePipeline, Recogniser
+from realtime.pipeline import AT_ONCE, FacePipeline, Recogniser
 from realtime.source import Frame, open_source
 
 CLIP = Path(__file__).resolve().parents[1] / "data/astronaut.mp4"
@@ -129,6 +129,24 @@ def test_all_faces_of_a_frame_go_through_the_engine_at_once(pipeline, frames):
         del pipeline.recogniser.session.run
     assert len(found) == 2 and len({face.track_id for face in found}) == 2
     assert len(calls) == 1 and calls[0]["faces"].shape == (2, 112, 112, 3)
+
+
+def test_many_faces_take_turns(frames):
+    image = cv2.resize(frames[0].image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    crowd = np.tile(image, (2, 3, 1))
+    with FacePipeline(Detector(min_face=40), Recogniser("ipd_fer"), smoothing=0) as pipeline:
+        batches, recognise = [], pipeline.recogniser.recognise
+        pipeline.recogniser.recognise = lambda crops, rotations: (
+            batches.append(len(crops)) or recognise(crops, rotations)
+        )
+        fresh = []
+        for index in range(7):
+            found = pipeline.process(Frame(crowd, index, index / 25))
+            assert len(found) == 6 and all(face.expression is not None for face in found)
+            fresh.append({face.track_id: id(face.expression.base) for face in found})
+    assert batches == [6] + [AT_ONCE] * 6, "all are new in the first frame"
+    for before, after in zip(fresh, fresh[2:]):
+        assert all(before[who] != after[who] for who in before), "none waits for two frames"
 
 
 def test_a_frame_without_faces_is_no_error(pipeline):

@@ -15,3 +15,13 @@ def test_memory_and_speed_are_watched(tmp_path, capsys):
     assert measured["growth"] < 50, "a few hundred frames must not fill the memory"
     assert measured["start_ms"] > 0 and measured["ids"] >= 2
     assert "growth" in capsys.readouterr().out
+
+
+def test_the_age_of_what_is_shown_is_watched(tmp_path):
+    out = tmp_path / "soak.json"
+    command = ["soak", "--source", CLIP, "--frames", "30", "--camera-fps", "50"]
+    assert main([*command, "--json", str(out)]) == 0
+
+    measured = json.loads(out.read_text())
+    assert measured["start_age_ms"] > 0 and measured["end_age_ms"] > 0
+    assert measured["dropped"] >= 0

@@ -2,7 +2,16 @@
 
 from train.recipes.baseline import Baseline
 from train.recipes.distill import Distill
+from train.recipes.fdrl import Fdrl
 from train.recipes.ipd_fer import IpdFer
+from train.recipes.joint_pose_expression import JointPoseExpression
 from train.recipes.pretrain import Pretrain
 
-RECIPES = {"baseline": Baseline, "ipd_fer": IpdFer, "pretrain": Pretrain, "distill": Distill}
+RECIPES = {
+    "baseline": Baseline,
+    "ipd_fer": IpdFer,
+    "fdrl": Fdrl,
+    "joint_pose_expression": JointPoseExpression,
+    "pretrain": Pretrain,
+    "distill": Distill,
+}

@@ -53,6 +53,8 @@ class Baseline(Recipe):
     """Trains both branches of :attr:`model` together."""
 
     options_type = BaselineOptions
+    betas = (0.9, 0.999)
+    """Of Adam; its usual ones."""
 
     def __init__(self, options: BaselineOptions, classes: tuple[str, ...]):
         self.options = options
@@ -67,7 +69,7 @@ class Baseline(Recipe):
         self.model.to(fabric.device, memory_format=torch.channels_last)
         self.expression, self.pose = map(fabric.setup_module, self.learners())
         optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=options.rate, weight_decay=options.decay
+            self.model.parameters(), options.rate, self.betas, weight_decay=options.decay
         )
         self.schedule = make_schedule(options.schedule, optimizer, steps)
         self.optimizer = fabric.setup_optimizers(optimizer)
@@ -82,13 +84,17 @@ class Baseline(Recipe):
         target = majority(batch) if self.options.hard_labels else batch.target
         mixed, target = mixup(pixels, target, self.options.mixup)
         yaw_logits, angles = self.pose(self.model.pose_pixels(pixels))
-        losses = {
-            "expression": soft_cross_entropy(self.expression(mixed), target),
+        losses = self.expression_losses(mixed, target, batch.label) | {
             "yaw_bin": yaw_bin_error(yaw_logits, batch.yaw_bin, batch.pose_known),
             "pose": pose_error(angles, pose, batch.pose_known),
         }
         self.update(losses)
         return losses
+
+    def expression_losses(self, pixels: Tensor, target: Tensor, label: Tensor) -> dict[str, Tensor]:
+        """What the expression branch learns from pixels and the distributions (n, classes) they
+        show; label: int64 (n,), the majority's class."""
+        return {"expression": soft_cross_entropy(self.expression(pixels), target)}
 
     def update(self, losses: dict[str, Tensor]) -> None:
         """Go one step down the sum of the losses."""

@@ -1,0 +1,9 @@
+"""The web page: the pipeline of this package behind a browser. Imported by gradio_app.py alone."""
+
+import os
+
+# Read by Gradio, by Hugging Face's hub that comes with it and by ONNX Runtime when they are
+# imported. Each would tell its makers of its use; this page tells nobody.
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"

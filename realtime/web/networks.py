@@ -1,0 +1,60 @@
+"""What all visitors share, and what each has alone."""
+
+from __future__ import annotations
+
+from realtime.detect import Detector
+from realtime.pipeline import FacePipeline, Recogniser
+
+MODEL = "ipd_fer"
+"""The shipped model that the page runs."""
+
+
+class Networks:
+    """Opens the recogniser once for everybody; a context manager that closes it.
+
+    backend, device: as in :func:`engine.session.open_session`. Raises EngineError where they
+    cannot work, here and not at the first visitor.
+    """
+
+    def __init__(self, backend: str = "auto", device: str = "auto"):
+        self._options = {"backend": backend, "device": device}
+        self._recogniser = _SharedRecogniser(MODEL, **self._options)
+        self._picture_detector = _SharedDetector(**self._options)
+        self.detector_description = self._picture_detector.description
+
+    @property
+    def session(self):
+        """The engine session of the recogniser."""
+        return self._recogniser.session
+
+    def pipeline(self) -> FacePipeline:
+        """For a video or camera: with tracker, smoother and detector of its own. Close it."""
+        return FacePipeline(Detector(**self._options), self._recogniser)
+
+    def picture_pipeline(self) -> FacePipeline:
+        """For one picture; only one may be in use at a time, as they share a detector. Close it."""
+        return FacePipeline(self._picture_detector, self._recogniser, still=True)
+
+    def close(self) -> None:
+        Recogniser.close(self._recogniser)
+        Detector.close(self._picture_detector)
+
+    def __enter__(self) -> Networks:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
+
+
+class _SharedRecogniser(Recogniser):
+    """Stays open when one of the pipelines that use it is closed; any thread may run it."""
+
+    def close(self) -> None:
+        pass
+
+
+class _SharedDetector(Detector):
+    """Stays open likewise: opening one for every picture costs time and scatters memory."""
+
+    def close(self) -> None:
+        pass

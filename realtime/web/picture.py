@@ -1,0 +1,80 @@
+"""The faces of one picture, and the files that show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from realtime.align import align, similarity_transform
+from realtime.faces import Face
+from realtime.overlay import draw
+from realtime.pictures import read_picture
+from realtime.sinks import JsonlSink, face_record
+from realtime.source import Frame, too_small
+from realtime.web.checks import PICTURE_PIXELS, Refused, check_picture
+from realtime.web.networks import Networks
+
+COLUMNS = ("id", "expression", "probability", "yaw", "pitch", "roll", "left", "top", "width", "height")
+"""Of the table: degrees and pixels of the picture as it is stored."""
+
+CROP_SIZE = 224
+"""Pixels of an aligned face as shown: twice what the network sees."""
+
+
+@dataclass(frozen=True, slots=True)
+class PictureResult:
+    """annotated: a JPEG. record: JSON, one line as `--jsonl` writes it. crops: aligned faces with
+    captions. rows: of the table, one a face under :data:`COLUMNS`."""
+
+    annotated: Path
+    record: Path
+    crops: list[tuple[str, str]]
+    rows: list[list]
+
+
+def recognise_picture(path: Path, networks: Networks, folder: Path) -> PictureResult:
+    """All faces of the picture in `path`, largest first; files are written into `folder`.
+
+    Raises Refused for what is no picture, is too large or too small.
+    """
+    check_picture(path, path.name, PICTURE_PIXELS)
+    image = read_picture(path)
+    problem = "is damaged: it cannot be read to its end." if image is None else too_small(image)
+    if problem:
+        raise Refused(f"{path.name} {problem}")
+    frame = Frame(image, 0, 0.0)
+    with networks.picture_pipeline() as pipeline:
+        faces = pipeline.process(frame)
+    crops = [_crop(image, face, folder) for face in faces]
+    record = folder / "faces.json"
+    with JsonlSink(record) as sink:
+        sink.write(frame, faces)
+    annotated = folder / "annotated.jpg"
+    _write(annotated, draw(image, faces))
+    return PictureResult(annotated, record, crops, [_row(face) for face in faces])
+
+
+def _crop(image: np.ndarray, face: Face, folder: Path) -> tuple[str, str]:
+    """An aligned face as a file, and its caption."""
+    transform = similarity_transform(face.landmarks) * (CROP_SIZE / 112)
+    path = folder / f"face-{face.track_id}.png"
+    _write(path, align(image, transform, CROP_SIZE))
+    return str(path), f"#{face.track_id} {face.label}"
+
+
+def _row(face: Face) -> list:
+    record = face_record(face)
+    x1, y1, x2, y2 = record["box"]
+    label = record["expression"]["label"]
+    return [
+        *(face.track_id, label, f"{record['expression']['probabilities'][label]:.0%}"),
+        *(f"{round(angle):+d}°" for angle in record["pose"].values()),
+        *(round(value) for value in (x1, y1, x2 - x1, y2 - y1)),
+    ]
+
+
+def _write(path: Path, image: np.ndarray) -> None:
+    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))

@@ -1,0 +1,286 @@
+"""The four tabs: what stands on them, and what happens when something is pressed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+
+from engine.session import EngineError
+from realtime.faces import EXPRESSIONS
+from realtime.overlay import AXIS_COLORS, COLORS
+from realtime.sinks import SinkError
+from realtime.web import checks, model
+from realtime.web.networks import Networks
+from realtime.web.picture import COLUMNS, recognise_picture
+from realtime.web.streams import Streams
+from realtime.web.video import Cancelled, recognise_video
+from realtime.web.visitors import Visitors
+
+ASSETS = Path(__file__).parent / "assets"
+EXAMPLES = Path(__file__).parent / "examples"
+EXAMPLE_PICTURES = {"one.jpg": "one face", "two.jpg": "two faces"}
+
+_PITCH, _YAW, _ROLL = AXIS_COLORS  # the head turns about x, y and z
+LINES = {
+    "expressions": [{"name": name, "color": f"rgb{COLORS[name]}"} for name in EXPRESSIONS],
+    "angles": [
+        {"name": name, "color": f"rgb{color}"}
+        for name, color in (("yaw", _YAW), ("pitch", _PITCH), ("roll", _ROLL))
+    ],
+}
+"""What the plots show, in the order of a sample, and in which colours."""
+
+QUIET = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+"""For what happens at once and is no part of the API."""
+
+
+class PictureInput(gr.Image):
+    """An image whose file is handed on as it came, so that our own reader judges it."""
+
+    is_template = True  # in the browser it is Gradio's image
+
+    def preprocess(self, payload) -> str | None:
+        return payload and payload.path
+
+
+class VideoInput(gr.File):
+    """A file that is handed on as it came; Gradio's own leaves an empty one behind at each call."""
+
+    is_template = True
+
+    def preprocess(self, payload) -> str | None:
+        return payload and payload.path
+
+
+def live_tab(streams: Streams) -> None:
+    def open_stream(_) -> dict:
+        key = streams.open()
+        places = "The one place is" if streams.limit == 1 else f"All {streams.limit} places are"
+        wait = f"{places} taken. Please wait: it starts by itself when one is free."
+        return {"key": key, "message": None if key else wait}
+
+    def frame(sent: dict) -> dict:
+        try:
+            key, number = str(sent["key"]), int(sent["number"])
+            answer = streams.frame(key, number, bool(sent["mirror"]), str(sent["image"]))
+        except (TypeError, KeyError, ValueError):
+            return {"error": "The page and the server do not fit together. Reload the page."}
+        except (checks.Refused, EngineError) as error:
+            return {"error": str(error)}
+        return {"over": True} if answer is None else answer
+
+    def close_stream(key: str) -> None:
+        streams.close(key)
+
+    gr.HTML(
+        html_template=(ASSETS / "live.html").read_text(encoding="utf-8"),
+        js_on_load="window.liveTab(element, props, server);",
+        server_functions=[open_stream, frame, close_stream],
+        apply_default_css=False,
+        **LINES,
+    )
+
+
+def picture_tab(networks: Networks, visitors: Visitors) -> None:
+    gr.Markdown(
+        "Upload, drop or paste a picture. Faces from about 40 pixels are found; at most "
+        f"{checks.PICTURE_PIXELS // 1_000_000} million pixels are taken."
+    )
+    with gr.Row():
+        with gr.Column():
+            given = PictureInput(
+                label="Picture",
+                sources=["upload", "clipboard"],
+                alt_text="The picture you gave",
+                elem_id="picture-input",
+                height=380,
+                buttons=["fullscreen"],
+            )
+            examples = gr.Gallery(
+                [(str(EXAMPLES / name), text) for name, text in EXAMPLE_PICTURES.items()],
+                label="Examples: press one (NASA, public domain)",
+                elem_id="picture-examples",
+                elem_classes="thumbnails",
+                height="auto",
+                allow_preview=False,
+                interactive=False,
+                buttons=[],
+            )
+        with gr.Column():
+            annotated = gr.Image(
+                label="Faces",
+                interactive=False,
+                alt_text="The picture with every face marked",
+                elem_id="picture-annotated",
+                height=380,
+                buttons=["download", "fullscreen"],
+            )
+            record = gr.DownloadButton("Download JSON", interactive=False, elem_id="picture-json")
+    table = gr.Dataframe(
+        headers=list(COLUMNS),
+        label="All faces: degrees as seen in the picture, box in pixels",
+        interactive=False,
+        elem_id="picture-table",
+    )
+    crops = gr.Gallery(
+        label="Aligned faces: what the network is given, twice as large",
+        height="auto",
+        elem_id="picture-crops",
+        elem_classes="thumbnails",
+        interactive=False,
+        buttons=["download"],
+    )
+
+    def recognise(picture: str | None, request: gr.Request):
+        if picture is None:
+            return None, None, None, None
+        visitors.uploaded(request.session_hash, Path(picture))
+        with _told(), visitors.visitor(request.session_hash).results() as folder:
+            result = recognise_picture(Path(picture), networks, folder)
+        if not result.rows:
+            gr.Info("No face was found. Faces need about 40 pixels.")
+        return str(result.annotated), result.rows, result.crops, str(result.record)
+
+    def example(chosen: gr.SelectData) -> str:
+        return chosen.value["image"]["path"]
+
+    def recognise_when(event, **options) -> None:
+        outputs = [annotated, table, crops, record]
+        concurrency = {"concurrency_limit": 1, "concurrency_id": "picture"}
+        done = event(
+            recognise, given, outputs, show_progress_on=annotated, **concurrency, **options
+        )
+        done.success(lambda picture: _pressable(picture is not None), given, record, **QUIET)
+
+    recognise_when(given.input, api_name="picture")
+    chosen = examples.select(example, None, given, **QUIET)
+    recognise_when(chosen.then, api_visibility="private")
+
+
+def video_tab(networks: Networks, visitors: Visitors) -> None:
+    gr.Markdown(
+        f"At most {checks.VIDEO_SECONDS // 60} minutes, {checks.FILE_MEGABYTES} MB and 4K. "
+        "The result has no sound."
+    )
+    with gr.Row():
+        with gr.Column(scale=1):
+            given = VideoInput(label="Video", file_types=["video"], elem_id="video-input")
+            with gr.Row():
+                start = gr.Button(
+                    "Start", variant="primary", interactive=False, elem_id="video-start"
+                )
+                cancel = gr.Button(
+                    "Cancel", variant="stop", interactive=False, elem_id="video-cancel"
+                )
+            status = gr.Markdown("Choose a video.", elem_id="video-status")
+            with gr.Row():
+                csv = gr.DownloadButton("CSV", interactive=False, elem_id="video-csv")
+                jsonl = gr.DownloadButton("JSONL", interactive=False, elem_id="video-jsonl")
+        annotated = gr.Video(
+            label="Annotated video",
+            interactive=False,
+            elem_id="annotated-video",
+            height=420,
+            scale=2,
+            buttons=["download"],
+        )
+    timeline = gr.HTML(
+        html_template=(ASSETS / "timeline.html").read_text(encoding="utf-8"),
+        js_on_load="window.timeline(element, props, watch);",
+        elem_id="video-timeline",
+        apply_default_css=False,
+        **LINES,
+    )
+    summary = gr.Markdown(elem_id="video-summary")
+
+    def chosen(path: str | None, request: gr.Request):
+        if path:
+            visitors.uploaded(request.session_hash, Path(path))
+        return _pressable(bool(path)), "Press Start." if path else "Choose a video."
+
+    def recognise(path: str | None, request: gr.Request, progress=gr.Progress()):  # noqa: B008
+        if path is None:
+            raise gr.Error("Choose a video first.", duration=None, print_exception=False)
+        visitors.uploaded(request.session_hash, Path(path))
+        visitor = visitors.visitor(request.session_hash)
+        stop = visitor.new_job()
+        progress(0, "Opening the video")
+        with _told(), visitor.results() as folder:
+            result = recognise_video(
+                Path(path),
+                networks,
+                folder,
+                lambda done, total: progress((done, total), unit="frames"),
+                stop,
+            )
+        if result.trouble:
+            gr.Warning(result.trouble, duration=None)
+        return (
+            str(result.annotated),
+            result.timeline,
+            f"```\n{result.summary}\n```",
+            f"Done: {result.frames} frames.",
+            str(result.csv),
+            str(result.jsonl),
+        )
+
+    def cancelled(request: gr.Request) -> str:
+        visitors.visitor(request.session_hash).stop()
+        return "Cancelled. Nothing was kept."
+
+    def buttons(running: bool):
+        return lambda: (_pressable(not running), _pressable(running))
+
+    given.change(chosen, given, [start, status], **QUIET)
+    start.click(buttons(True), None, [start, cancel], **QUIET)
+    run = start.click(
+        recognise,
+        given,
+        [annotated, timeline, summary, status, csv, jsonl],
+        api_name="video",
+        concurrency_limit=1,
+        show_progress_on=annotated,
+    )
+    run.success(lambda: [_pressable(True)] * 2, None, [csv, jsonl], **QUIET)
+    run.then(buttons(False), None, [start, cancel], **QUIET)
+    stopped = cancel.click(cancelled, None, status, cancels=run, **QUIET)
+    stopped.then(buttons(False), None, [start, cancel], **QUIET)
+
+
+def model_tab(networks: Networks) -> None:
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th><td>{escape(value)}</td></tr>"
+        for name, value in model.facts(networks)
+    )
+    gr.HTML(f"<table>{rows}</table>", elem_id="model-facts", apply_default_css=False)
+    measure = gr.Button("Measure its speed on this server", variant="primary")
+    table = gr.Dataframe(
+        headers=list(model.TIMING_COLUMNS),
+        label="Milliseconds a call and faces a second, the network alone",
+        interactive=False,
+        elem_id="model-timings",
+    )
+    measure.click(
+        lambda: model.timings(networks), None, table, concurrency_limit=1, api_visibility="private"
+    )
+    gr.Markdown(model.CARD.read_text(encoding="utf-8"), elem_id="model-card")
+
+
+def _pressable(yes: bool) -> dict:
+    """The change that lets a button be pressed, or not."""
+    return gr.update(interactive=yes)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What a visitor can do something about is shown on the page until it is closed."""
+    try:
+        yield
+    except Cancelled:
+        raise gr.Error("Cancelled.", print_exception=False) from None
+    except (checks.Refused, EngineError, SinkError) as error:
+        raise gr.Error(str(error), duration=None, print_exception=False) from None

@@ -1,0 +1,125 @@
+"""The faces of a video file: annotated video, records and a timeline."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from realtime.live import View
+from realtime.overlap import read_ahead
+from realtime.run import Outputs, Run
+from realtime.source import Source, SourceError
+from realtime.video import VideoSource
+from realtime.web.checks import VIDEO_PIXELS, VIDEO_SECONDS, Refused
+from realtime.web.networks import Networks
+
+POINTS = 600
+"""Samples that a timeline keeps of each face: more than it has pixels to show them."""
+
+
+class Cancelled(Exception):
+    """The visitor cancelled, or left."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoResult:
+    """annotated: H.264 in MP4, without sound. csv, jsonl: as the command line writes them.
+    timeline: see :func:`timeline_of`. frames: how many were read. summary: what was seen, one row
+    an id, as text. trouble: where the video broke off, None where it is whole."""
+
+    annotated: Path
+    csv: Path
+    jsonl: Path
+    timeline: dict
+    frames: int
+    summary: str
+    trouble: str | None
+
+
+def recognise_video(
+    path: Path,
+    networks: Networks,
+    folder: Path,
+    progress: Callable[[int, int | None], None],
+    stop: threading.Event,
+) -> VideoResult:
+    """Runs the video in `path` through the pipeline; files are written into `folder`.
+
+    progress: is called with the frames done and, where known, those to expect. Raises Refused for
+    what is no video or passes the limits, and Cancelled soon after `stop` is set.
+    """
+    outputs = Outputs(folder / "annotated.mp4", folder / "faces.jsonl", folder / "faces.csv")
+    trouble = None
+    try:
+        source = VideoSource(f"file:{path}", path.name)
+    except SourceError as error:
+        raise Refused(str(error)) from None
+    with source, networks.pipeline() as pipeline:
+        _check(source)
+        with Run(source, pipeline, outputs) as run, closing(read_ahead(source)) as frames:
+            try:
+                run.process(_views(frames, source, progress, stop))
+            except SourceError as error:
+                # Everything up to the damage was read and is worth showing.
+                trouble = str(error)
+    files = (outputs.video, outputs.csv, outputs.jsonl)
+    seen = run.summary
+    return VideoResult(*files, timeline_of(outputs.jsonl), seen.frames, seen.table(), trouble)
+
+
+def _check(source: Source) -> None:
+    if source.width * source.height > VIDEO_PIXELS:
+        raise Refused(
+            f"{source.name} has {source.width}×{source.height} pixels; at most "
+            f"{VIDEO_PIXELS / 1e6:.0f} million a frame are taken. Scale it down and try again."
+        )
+    if source.frames and source.fps and source.frames / source.fps > VIDEO_SECONDS + 1:
+        raise _too_long(source)
+
+
+def _too_long(source: Source) -> Refused:
+    return Refused(
+        f"{source.name} is longer than {VIDEO_SECONDS // 60} minutes. Cut it and try again."
+    )
+
+
+def _views(frames, source: Source, progress, stop: threading.Event) -> Iterator[View]:
+    for frame in frames:
+        if stop.is_set():
+            raise Cancelled
+        # What a header promises need not be true.
+        if frame.time > VIDEO_SECONDS + 1:
+            raise _too_long(source)
+        progress(frame.index, source.frames)
+        yield View(frame, None)
+
+
+def timeline_of(jsonl: Path) -> dict:
+    """What a plot over time needs, from the records of a run.
+
+    `length`: seconds. `gap`: seconds without a sample after which a line is broken. `faces`: by
+    id, the one seen longest first, samples of time, the probabilities of EXPRESSIONS, yaw, pitch
+    and roll; at most about :data:`POINTS` each.
+    """
+    records = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    length = records[-1]["time"] if records else 0.0
+    step = length / POINTS
+    faces: dict[int, list[list[float]]] = {}
+    counts: dict[int, int] = {}
+    for record in records:
+        for face in record["faces"]:
+            samples = faces.setdefault(face["id"], [])
+            counts[face["id"]] = counts.get(face["id"], 0) + 1
+            if not samples or record["time"] - samples[-1][0] >= step:
+                probabilities = face["expression"]["probabilities"].values()
+                samples.append([record["time"], *probabilities, *face["pose"].values()])
+    longest = sorted(faces, key=lambda track_id: -counts[track_id])
+    return {
+        "length": length,
+        "gap": max(0.3, 3 * step),
+        "faces": [{"id": track_id, "samples": faces[track_id]} for track_id in longest],
+    }

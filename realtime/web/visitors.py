@@ -1,0 +1,110 @@
+"""Which files belong to whom, so that they go when the visitor goes."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MOST = 1000
+"""Visitors to remember; before one more comes, the files of the oldest go."""
+
+
+class Visitor:
+    """One page that is open, or one client of the API."""
+
+    def __init__(self, folder: Path):
+        self.uploads: set[Path] = set()
+        self._folder = folder
+        self._stop = threading.Event()
+        self._left = False
+        self._writing = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def results(self) -> Iterator[Path]:
+        """A new folder for results, gone after the block where that fails or the visitor left."""
+        # Who knows the path of a file can fetch it, so it must not be guessed.
+        folder = self._folder / secrets.token_hex(8)
+        with self._lock:
+            self._writing += 1
+            folder.mkdir(parents=True)
+        try:
+            yield folder
+        except BaseException:
+            shutil.rmtree(folder)
+            raise
+        finally:
+            with self._lock:
+                self._writing -= 1
+            self._tidy()
+
+    def new_job(self) -> threading.Event:
+        """Set when the work that now begins shall stop; work begun before is stopped."""
+        self.stop()
+        self._stop = threading.Event()
+        return self._stop
+
+    def stop(self) -> None:
+        """Stops the work that is being done for this visitor."""
+        self._stop.set()
+
+    def leave(self) -> None:
+        """Stops the work, and removes the results once nothing writes to them any more."""
+        self._left = True
+        self.stop()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        with self._lock:
+            if self._left and not self._writing and self._folder.exists():
+                shutil.rmtree(self._folder)
+
+
+class Visitors:
+    """All visitors by Gradio's session. root: the folder in which all their files lie."""
+
+    def __init__(self, root: Path):
+        self._root = root
+        self._visitors: OrderedDict[str, Visitor] = OrderedDict()
+        self._kept: set[Path] = set()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._visitors)
+
+    def keep(self, paths: Iterable[Path]) -> None:
+        """Files that belong to all, as the example pictures do."""
+        self._kept.update(paths)
+
+    def visitor(self, session: str) -> Visitor:
+        """The visitor of a session, who comes to be with the first call."""
+        with self._lock:
+            if session not in self._visitors:
+                self._visitors[session] = Visitor(self._root / secrets.token_hex(16))
+            visitor = self._visitors[session]
+            oldest = next(iter(self._visitors)) if len(self._visitors) > MOST else None
+        if oldest:
+            self.leave(oldest)
+        return visitor
+
+    def uploaded(self, session: str, path: Path) -> None:
+        """Notes that a file came from this visitor."""
+        if path not in self._kept:
+            self.visitor(session).uploads.add(path)
+
+    def leave(self, session: str) -> None:
+        """Stops the work for a visitor and removes the files; an upload that another visitor sent
+        as well, which is stored once, stays for that one."""
+        with self._lock:
+            visitor = self._visitors.pop(session, None)
+            if visitor is None:
+                return
+            others = {path for other in self._visitors.values() for path in other.uploads}
+        visitor.leave()
+        for path in visitor.uploads - others:
+            path.unlink(missing_ok=True)

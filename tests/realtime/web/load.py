@@ -1,0 +1,175 @@
+"""Several live streams at once, and a picture now and then: what does each of them get?
+
+    python -m tests.realtime.web.load --streams 4 --seconds 60
+
+Starts the page in a process of its own and plays cameras that give 25 frames/s, each with two
+frames on their way, as a browser does. Prints the rate and delay of each stream, the delay of a
+picture meanwhile, and memory and processor time of the server. Linux only: it reads /proc.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import httpx
+import numpy as np
+import tyro
+from gradio_client import Client, handle_file
+
+from tests.realtime.web.camera import turned_to_the_right
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = ROOT / "realtime/web/examples/one.jpg"
+CAMERA_FPS = 25
+IN_FLIGHT = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """Load the web page with live streams and measure what each of them gets."""
+
+    streams: int = 4
+    """How many cameras."""
+    seconds: float = 60
+    """How long."""
+    pictures: bool = True
+    """Also send a picture every five seconds."""
+    port: int = 7871
+    """Where the page is served for the time of the test."""
+
+
+@dataclass
+class Seen:
+    """What one stream got: delays in seconds."""
+
+    delays: list[float] = field(default_factory=list)
+    faces: int = 0
+
+
+class Page:
+    """The live tab's server functions, called as the browser calls them."""
+
+    def __init__(self, url: str):
+        self._client = httpx.Client(base_url=url, timeout=60)
+        components = self._client.get("config").json()["components"]
+        self._id = next(
+            part["id"]
+            for part in components
+            if "open_stream" in part["props"].get("server_fns", [])
+        )
+
+    def call(self, name: str, data):
+        body = {"session_hash": "load", "component_id": self._id, "fn_name": name, "data": data}
+        answer = self._client.post("gradio_api/component_server", json=body)
+        answer.raise_for_status()
+        return answer.json()
+
+
+def play(page: Page, picture: str, seconds: float) -> Seen:
+    """One camera: a new frame every 40 ms, dropped while both frames on their way are waited for."""
+    seen, key = Seen(), page.call("open_stream", None)["key"]
+    end, numbers = time.monotonic() + seconds, iter(range(10**9))
+    lock = threading.Lock()
+
+    def work() -> None:
+        while time.monotonic() < end:
+            with lock:
+                number = next(numbers)
+            started = time.monotonic()
+            frame = {"key": key, "number": number, "mirror": True, "image": picture}
+            answer = page.call("frame", frame)
+            if answer.get("image"):
+                seen.delays.append(time.monotonic() - started)
+                seen.faces += len(answer["faces"])
+            time.sleep(max(0.0, IN_FLIGHT / CAMERA_FPS - (time.monotonic() - started)))
+
+    with ThreadPoolExecutor(IN_FLIGHT) as pool:
+        for job in [pool.submit(work) for _ in range(IN_FLIGHT)]:
+            job.result()
+    page.call("close_stream", key)
+    return seen
+
+
+def pictures(url: str, seconds: float) -> list[float]:
+    """How long a picture takes, every five seconds."""
+    client = Client(url, verbose=False)
+    delays, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        started = time.monotonic()
+        client.predict(handle_file(EXAMPLE), api_name="/picture")
+        delays.append(time.monotonic() - started)
+        time.sleep(5)
+    return delays
+
+
+def memory(pid: int) -> float:
+    """MiB that the process holds."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+
+
+def processor(pid: int) -> float:
+    """Seconds of processor time that the process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(url: str, pid: int, options: Options) -> None:
+    page, image = Page(url), turned_to_the_right()
+    jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    picture = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+    play(page, picture, 2)  # warms up
+    used, levels = processor(pid), []
+    with ThreadPoolExecutor(options.streams + 1) as pool:
+        streams = [pool.submit(play, page, picture, options.seconds) for _ in range(options.streams)]
+        other = pool.submit(pictures, url, options.seconds) if options.pictures else None
+        while not all(stream.done() for stream in streams):
+            levels.append(memory(pid))
+            time.sleep(1)
+    used = processor(pid) - used
+    frames = 0
+    for number, stream in enumerate(streams):
+        seen = stream.result()
+        frames += len(seen.delays)
+        median, late = (1000 * np.quantile(seen.delays, share) for share in (0.5, 0.95))
+        print(
+            f"stream {number}: {len(seen.delays) / options.seconds:5.1f} frames/s, "
+            f"delay {median:.0f} ms (95 % within {late:.0f}), faces in {seen.faces} frames"
+        )
+    if other:
+        delays = other.result()
+        print(f"pictures: {len(delays)}, {np.median(delays):.2f} s (longest {max(delays):.2f})")
+    quarters = ", ".join(f"{np.median(part):.0f}" for part in np.array_split(levels, 4))
+    print(f"memory: {quarters} MiB in each quarter")
+    print(f"processor: {1000 * used / frames:.1f} ms a frame, {used / options.seconds:.2f} cores")
+
+
+def main() -> int:
+    options = tyro.cli(Options, prog="python -m tests.realtime.web.load")
+    command = [sys.executable, "gradio_app.py", "--port", str(options.port)]
+    server = subprocess.Popen(
+        [*command, "--max-streams", str(options.streams)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        for line in server.stdout:
+            if line.startswith("Open"):
+                measure(f"http://127.0.0.1:{options.port}/", server.pid, options)
+                return 0
+        return 1
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
