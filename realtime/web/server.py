@@ -13,7 +13,6 @@ from pathlib import Path
 
 from realtime.web.checks import FILE_MEGABYTES
 from realtime.web.networks import Networks
-from realtime.web.page import build, look
 from realtime.web.streams import LEASE, Streams
 from realtime.web.visitors import Visitors
 
@@ -52,6 +51,8 @@ def serving(
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faces-")))
         stack.enter_context(_gradio_files_in(folder))
+        from realtime.web.page import build, look  # Gradio reads the folder when it is imported
+
         networks = stack.enter_context(Networks(backend, device))
         streams = stack.enter_context(Streams(networks, max_streams))
         visitors = Visitors(folder)

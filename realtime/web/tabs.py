@@ -38,24 +38,6 @@ QUIET = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 """For what happens at once and is no part of the API."""
 
 
-class PictureInput(gr.Image):
-    """An image whose file is handed on as it came, so that our own reader judges it."""
-
-    is_template = True  # in the browser it is Gradio's image
-
-    def preprocess(self, payload) -> str | None:
-        return payload and payload.path
-
-
-class VideoInput(gr.File):
-    """A file that is handed on as it came; Gradio's own leaves an empty one behind at each call."""
-
-    is_template = True
-
-    def preprocess(self, payload) -> str | None:
-        return payload and payload.path
-
-
 def live_tab(streams: Streams) -> None:
     def open_stream(_) -> dict:
         key = streams.open()
@@ -92,7 +74,7 @@ def picture_tab(networks: Networks, visitors: Visitors) -> None:
     )
     with gr.Row():
         with gr.Column():
-            given = PictureInput(
+            given = gr.Image(
                 label="Picture",
                 sources=["upload", "clipboard"],
                 alt_text="The picture you gave",
@@ -100,6 +82,7 @@ def picture_tab(networks: Networks, visitors: Visitors) -> None:
                 height=380,
                 buttons=["fullscreen"],
             )
+            _hand_on_as_it_came(given)
             examples = gr.Gallery(
                 [(str(EXAMPLES / name), text) for name, text in EXAMPLE_PICTURES.items()],
                 label="Examples: press one (NASA, public domain)",
@@ -168,7 +151,8 @@ def video_tab(networks: Networks, visitors: Visitors) -> None:
     )
     with gr.Row():
         with gr.Column(scale=1):
-            given = VideoInput(label="Video", file_types=["video"], elem_id="video-input")
+            given = gr.File(label="Video", file_types=["video"], elem_id="video-input")
+            _hand_on_as_it_came(given)
             with gr.Row():
                 start = gr.Button(
                     "Start", variant="primary", interactive=False, elem_id="video-start"
@@ -268,6 +252,12 @@ def model_tab(networks: Networks) -> None:
         lambda: model.timings(networks), None, table, concurrency_limit=1, api_visibility="private"
     )
     gr.Markdown(model.CARD.read_text(encoding="utf-8"), elem_id="model-card")
+
+
+def _hand_on_as_it_came(component: gr.Image | gr.File) -> None:
+    """Gives the path of the uploaded file to our own readers, which say what is wrong with it;
+    Gradio would decode pictures of any size and leave an empty file behind for each video."""
+    component.preprocess = lambda payload: payload and payload.path
 
 
 def _pressable(yes: bool) -> dict:
