@@ -225,7 +225,9 @@ class _Seen:
         )
 
     def joined(self, other: _Seen) -> _Seen:
-        mine, others = ((seen.index, seen.boxes, seen.scores, seen.landmarks) for seen in (self, other))
+        mine, others = (
+            (seen.index, seen.boxes, seen.scores, seen.landmarks) for seen in (self, other)
+        )
         return _Seen(*(np.concatenate(pair) for pair in zip(mine, others, strict=True)))
 
     @classmethod

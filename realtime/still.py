@@ -45,9 +45,9 @@ class StillOptions:
 
 @dataclass(frozen=True)
 class Jitter:
-    """Standard deviations over the frames after the first second, of what varies most: a side of the box and a coordinate
-    of a landmark in pixels, an angle of the pose in degrees, the probability of an expression;
-    and how often the label changed."""
+    """Standard deviations over the frames after the first second, of what varies most: a side of
+    the box and a coordinate of a landmark in pixels, an angle of the pose in degrees, the
+    probability of an expression; and how often the label changed."""
 
     box_px: float
     landmarks_px: float
