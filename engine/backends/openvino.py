@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import Counter
 
 import numpy as np
-import openvino
 
-from engine.backends import MAX_BATCH, EngineError, Options
-from engine.model_file import ModelFile
+# The converters that OpenVINO brings along report its import to its makers through this package,
+# and do without where it is missing.
+sys.modules.setdefault("openvino_telemetry", None)
+import openvino  # noqa: E402
+
+from engine.backends import MAX_BATCH, EngineError, Options  # noqa: E402
+from engine.model_file import ModelFile  # noqa: E402
 
 _CAPABILITIES = {"fp32": "FP32", "fp16": "FP16", "bf16": "BF16", "int8": "INT8"}
 """Precision → its name among the capabilities of a CPU."""

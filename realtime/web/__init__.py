@@ -2,8 +2,7 @@
 
 import os
 
-# Read by Gradio, by Hugging Face's hub that comes with it and by ONNX Runtime when they are
-# imported. Each would tell its makers of its use; this page tells nobody.
+# Read by Gradio and by Hugging Face's hub that comes with it when they are imported. Each would
+# tell its makers of its use; this page tells nobody.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 os.environ["HF_HUB_OFFLINE"] = "1"
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"

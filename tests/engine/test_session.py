@@ -1,4 +1,5 @@
 import hashlib
+import os
 import subprocess
 import sys
 import threading
@@ -263,3 +264,19 @@ def test_importing_the_engine_imports_no_library_for_inference():
     imported = set(run.stdout.split())
     assert "engine.session" in imported
     assert not imported & {"openvino", "onnxruntime", "tensorrt", "tensorrt_rtx", "onnx", "torch"}
+
+
+def test_nobody_is_told_of_its_use():
+    """ONNX Runtime and OpenVINO would, from the moment they are imported."""
+    code = (
+        "import engine, os, sys; print(os.environ['ORT_DISABLE_TELEMETRY'], "
+        "[name for name in ('onnxruntime', 'openvino') if name in sys.modules]); "
+        "import importlib.util as u; "
+        "u.find_spec('openvino') and __import__('engine.backends.openvino'); "
+        "print(sys.modules.get('openvino_telemetry'))"
+    )
+    clean = {key: value for key, value in os.environ.items() if key != "ORT_DISABLE_TELEMETRY"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.split("\n")[:2] == ["1 []", "None"]
