@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator
@@ -14,9 +15,11 @@ REMEMBERED = 10_000
 
 
 class StageTimer:
-    """``with timer("align"): …`` adds one measurement to the stage "align"."""
+    """``with timer("align"): …`` adds one measurement to the stage "align". Any threads may add and
+    read at the same time."""
 
     def __init__(self):
+        self._lock = threading.Lock()
         self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
         self._ends: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
 
@@ -28,27 +31,33 @@ class StageTimer:
 
     def add(self, stage: str, seconds: float) -> None:
         """One measurement that ends now."""
-        self._seconds[stage].append(seconds)
-        self._ends[stage].append(time.perf_counter())
+        with self._lock:
+            self._seconds[stage].append(seconds)
+            self._ends[stage].append(time.perf_counter())
 
     def clear(self) -> None:
-        self._seconds.clear()
-        self._ends.clear()
+        with self._lock:
+            self._seconds.clear()
+            self._ends.clear()
 
     def summary(self) -> dict[str, dict[str, float]]:
         """By stage, in the order in which they first ran: median and p95 in milliseconds."""
-        return {stage: spread(seconds) for stage, seconds in self._seconds.items()}
+        with self._lock:
+            kept = {stage: list(seconds) for stage, seconds in self._seconds.items()}
+        return {stage: spread(seconds) for stage, seconds in kept.items()}
 
     def series(self) -> dict[str, np.ndarray]:
         """By stage, float64 (n, 2): when it ended by time.perf_counter(), and its seconds."""
-        return {
-            stage: np.column_stack([self._ends[stage], seconds])
-            for stage, seconds in self._seconds.items()
-        }
+        with self._lock:
+            return {
+                stage: np.column_stack([self._ends[stage], seconds])
+                for stage, seconds in self._seconds.items()
+            }
 
     def stage(self, stage: str) -> dict[str, float] | None:
         """Median and p95 of one stage, None where it never ran."""
-        seconds = self._seconds.get(stage)
+        with self._lock:
+            seconds = list(self._seconds.get(stage, ()))
         return spread(seconds) if seconds else None
 
 
