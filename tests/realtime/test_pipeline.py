@@ -143,10 +143,10 @@ def test_many_faces_take_turns(frames):
         for index in range(7):
             found = pipeline.process(Frame(crowd, index, index / 25))
             assert len(found) == 6 and all(face.expression is not None for face in found)
-            fresh.append({face.track_id: id(face.expression.base) for face in found})
+            fresh.append({face.track_id: face.expression.base for face in found})
     assert batches == [6] + [AT_ONCE] * 6, "all are new in the first frame"
     for before, after in zip(fresh, fresh[2:]):
-        assert all(before[who] != after[who] for who in before), "none waits for two frames"
+        assert all(before[who] is not after[who] for who in before), "none waits for two frames"
 
 
 def test_a_frame_without_faces_is_no_error(pipeline):
