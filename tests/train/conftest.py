@@ -42,6 +42,12 @@ def tiny_data(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def data(tiny_data):
+    """The same, read; do not change them."""
+    return read_prepared(tiny_data)
+
+
 @pytest.fixture
 def tiny_copy(tiny_data, tmp_path):
     """A copy of them, for tests that write beside the faces."""

@@ -8,18 +8,18 @@ import tyro
 from torch import nn
 from tyro.conf import OmitArgPrefixes
 
-import train.loop
 import train.networks.fdrl as networks
 import train.recipes.fdrl_equations as equations
 import train.visualize_fdrl as figures
 from engine.session import open_session
+from tests.train.training import assert_same, fit_interrupted
 from train.__main__ import Fit, main
 from train.augment import Augmentation
 from train.calibrate import calibrate_run
 from train.checkpoint import load_state
 from train.cost import inference_cost
 from train.data.batches import FaceDataset
-from train.data.prepared import DataError, read_prepared
+from train.data.prepared import DataError
 from train.decision import read_decision
 from train.embedding import expression_features
 from train.evaluate import evaluate_run
@@ -34,11 +34,6 @@ from train.schedules import make_schedule
 
 STILL = Augmentation(rotation=0, shift=0, zoom=0, light=0, erase=0, blur=0)
 OPTIONS = FdrlOptions(network="resnet10-half", schedule="one-cycle", rate=3e-3)
-
-
-@pytest.fixture(scope="module")
-def data(tiny_data):
-    return read_prepared(tiny_data)
 
 
 def make_recipe(data, **changes) -> Fdrl:
@@ -309,17 +304,8 @@ def test_what_t_sne_and_the_cost_see_is_the_expression_feature(run, data):
 def test_a_resumed_run_equals_an_uninterrupted_one(tiny_data, data, tmp_path, monkeypatch):
     options = dataclasses.replace(OPTIONS, mixup=0.2, dropout=0.1)
     fit("fdrl", fit_options(tiny_data, tmp_path / "whole"), options, data, resume=False)
-    keep = train.loop._keep
-
-    def keep_and_stop(*everything):
-        keep(*everything)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(train.loop, "_keep", keep_and_stop)
-    with pytest.raises(KeyboardInterrupt):
-        fit("fdrl", fit_options(tiny_data, tmp_path / "broken"), options, data, resume=False)
-    monkeypatch.setattr(train.loop, "_keep", keep)
-    fit("fdrl", fit_options(tiny_data, tmp_path / "broken"), options, data, resume=True)
+    how = fit_options(tiny_data, tmp_path / "broken")
+    fit_interrupted(monkeypatch, "fdrl", how, options, data)
 
     ends = (tmp_path / name / "last.safetensors" for name in ("whole", "broken"))
     whole, broken = map(load_state, ends)
@@ -328,9 +314,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tiny_data, data, tmp_path, mo
         (whole["recipe"]["model"], broken["recipe"]["model"]),
         (whole["recipe"]["centres"], broken["recipe"]["centres"]),
     ):
-        assert one.keys() == other.keys()
-        for name, tensor in one.items():
-            assert torch.equal(tensor, other[name]), name
+        assert_same(one, other)
     assert all(values.any() for values in whole["recipe"]["centres"].values())
 
 

@@ -1,4 +1,3 @@
-import copy
 import csv
 import dataclasses
 import math
@@ -10,14 +9,14 @@ import tyro
 from torch import nn
 from tyro.conf import OmitArgPrefixes
 
-import train.loop
 import train.recipes.ipd_fer as ipd_fer
 import train.recipes.ipd_fer_equations as equations
+from tests.train.training import assert_same, changed_by, fit_interrupted
 from train.__main__ import Fit
 from train.augment import Augmentation
 from train.checkpoint import load_state
 from train.data.batches import FaceDataset
-from train.data.prepared import DataError, read_prepared
+from train.data.prepared import DataError
 from train.export import export_run, load_model
 from train.loop import FitOptions, fit, make_fabric
 from train.networks.identity import Identity
@@ -46,11 +45,6 @@ def stand_in_identity():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ipd_fer, "load_identity", lambda spec: Identity(Patches(), 112, 8))
         yield
-
-
-@pytest.fixture(scope="module")
-def data(tiny_data):
-    return read_prepared(tiny_data)
 
 
 def make_recipe(data, tiny_data, **changes) -> IpdFer:
@@ -178,26 +172,14 @@ def parts(recipe) -> dict[str, nn.Module]:
     }
 
 
-def changed_by(recipe, update) -> set[str]:
-    """Names of the parts whose weights or statistics the update changes."""
-    states = {name: part.state_dict() for name, part in parts(recipe).items()}
-    before = copy.deepcopy(states)
-    update()
-    return {
-        name
-        for name, state in states.items()
-        if any(not torch.equal(value, before[name][key]) for key, value in state.items())
-    }
-
-
 def test_each_update_changes_what_it_may_and_nothing_else(data, tiny_data):
     recipe = make_recipe(data, tiny_data, dropout=0.2)
     sample = one_sample(recipe, data)
     branches = {"E_exp", "C_exp", "E_pose", "C_p", "angles"}
 
-    assert changed_by(recipe, lambda: recipe.update_classifiers(sample)) == branches
-    assert changed_by(recipe, lambda: recipe.update_discriminator(sample)) == {"D"}
-    generator = changed_by(recipe, lambda: recipe.update_generator(sample))
+    assert changed_by(parts(recipe), lambda: recipe.update_classifiers(sample)) == branches
+    assert changed_by(parts(recipe), lambda: recipe.update_discriminator(sample)) == {"D"}
+    generator = changed_by(parts(recipe), lambda: recipe.update_generator(sample))
     assert generator == {"E_exp", "E_pose", "G_dec"}
     assert recipe.discriminator.training
     assert all(parameter.requires_grad for parameter in recipe.networks.parameters())
@@ -214,8 +196,8 @@ def test_no_update_leaves_a_gradient_to_the_next(data, tiny_data):
 def test_id_fer_keeps_the_pose_branch_out_of_the_generator(data, tiny_data):
     recipe = make_recipe(data, tiny_data, pose=False)
     sample = one_sample(recipe, data)
-    assert {"E_pose", "C_p"} < changed_by(recipe, lambda: recipe.update_classifiers(sample))
-    assert changed_by(recipe, lambda: recipe.update_generator(sample)) == {"E_exp", "G_dec"}
+    assert {"E_pose", "C_p"} < changed_by(parts(recipe), lambda: recipe.update_classifiers(sample))
+    assert changed_by(parts(recipe), lambda: recipe.update_generator(sample)) == {"E_exp", "G_dec"}
     assert "confusion" not in recipe.step(make_batch(recipe, data))
     before = totals(recipe, sample)["generator"]
     with torch.no_grad():
@@ -260,7 +242,7 @@ def test_each_switch_takes_out_exactly_its_term(switch, data, tiny_data):
 def test_without_d_there_is_no_update_of_d(data, tiny_data):
     recipe = make_recipe(data, tiny_data, discriminator=False)
     batch = make_batch(recipe, data)
-    assert "D" not in changed_by(recipe, lambda: recipe.step(batch))
+    assert "D" not in changed_by(parts(recipe), lambda: recipe.step(batch))
     assert set(recipe.optimizers) == {"classifiers", "generator"}
 
 
@@ -369,17 +351,8 @@ def test_the_run_is_loaded_and_exported_like_any_other(run, tmp_path, data):
 def test_a_resumed_run_equals_an_uninterrupted_one(tiny_data, data, tmp_path, monkeypatch):
     options = dataclasses.replace(OPTIONS, mixup=0.2, dropout=0.1, identity_every=3)
     fit("ipd_fer", fit_options(tiny_data, tmp_path / "whole"), options, data, resume=False)
-    keep = train.loop._keep
-
-    def keep_and_stop(*everything):
-        keep(*everything)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(train.loop, "_keep", keep_and_stop)
-    with pytest.raises(KeyboardInterrupt):
-        fit("ipd_fer", fit_options(tiny_data, tmp_path / "broken"), options, data, resume=False)
-    monkeypatch.setattr(train.loop, "_keep", keep)
-    fit("ipd_fer", fit_options(tiny_data, tmp_path / "broken"), options, data, resume=True)
+    how = fit_options(tiny_data, tmp_path / "broken")
+    fit_interrupted(monkeypatch, "ipd_fer", how, options, data)
 
     ends = (tmp_path / name / "last.safetensors" for name in ("whole", "broken"))
     whole, broken = map(load_state, ends)
@@ -387,9 +360,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tiny_data, data, tmp_path, mo
         (whole["averaged"], broken["averaged"]),
         (whole["recipe"]["networks"], broken["recipe"]["networks"]),
     ):
-        assert one.keys() == other.keys()
-        for name, tensor in one.items():
-            assert torch.equal(tensor, other[name]), name
+        assert_same(one, other)
 
 
 def test_the_networks_start_from_another_run(tiny_run, data, tiny_data):

@@ -1,4 +1,3 @@
-import copy
 import dataclasses
 
 import numpy as np
@@ -8,13 +7,12 @@ import tyro
 from torch import nn
 from tyro.conf import OmitArgPrefixes
 
-import train.loop
 import train.visualize_command as visualize_command
+from tests.train.training import assert_same, changed_by, fit_interrupted
 from train.__main__ import Fit, main
 from train.augment import Augmentation
 from train.checkpoint import load_state
 from train.data.batches import FaceDataset
-from train.data.prepared import read_prepared
 from train.export import export_run, load_model
 from train.loop import FitOptions, fit, make_fabric
 from train.methods import METHODS, title_of
@@ -24,11 +22,6 @@ from train.recipes.joint_pose_expression import JointPoseExpression, JointPoseEx
 SMALL = {"network": "resnet10-half", "dropout": 0.0, "mixup": 0.0, "rate": 1e-3}
 OPTIONS = JointPoseExpressionOptions(**SMALL, generated=1, decoder_width=8)
 STILL = Augmentation(rotation=0, shift=0, zoom=0, light=0, erase=0, blur=0)
-
-
-@pytest.fixture(scope="module")
-def data(tiny_data):
-    return read_prepared(tiny_data)
 
 
 def make_recipe(data, recipe=JointPoseExpression, options=OPTIONS, **changes):
@@ -61,18 +54,6 @@ def parts(recipe) -> dict[str, nn.Module]:
             "D_att": recipe.attributes, "D_i": recipe.prior}  # fmt: skip
 
 
-def changed_by(recipe, update) -> set[str]:
-    """Names of the parts whose weights or statistics the update changes."""
-    states = {name: part.state_dict() for name, part in parts(recipe).items()}
-    before = copy.deepcopy(states)
-    update()
-    return {
-        name
-        for name, state in states.items()
-        if any(not torch.equal(value, before[name][key]) for key, value in state.items())
-    }
-
-
 def test_each_update_changes_what_it_may_and_leaves_no_gradient(data):
     recipe, batch = make_recipe(data), make_batch(data)
     sample = recipe._see(batch)
@@ -85,7 +66,7 @@ def test_each_update_changes_what_it_may_and_leaves_no_gradient(data):
         ("G_enc", "G_dec"): lambda: recipe.update_generator(sample),
     }
     for changed, update in updates.items():
-        assert changed_by(recipe, update) == set(changed)
+        assert changed_by(parts(recipe), update) == set(changed)
         for name, part in parts(recipe).items():
             assert all(weight.grad is None for weight in part.parameters()), (changed, name)
             assert all(weight.requires_grad for weight in part.parameters())
@@ -294,17 +275,8 @@ def run(tiny_data, data, tmp_path_factory):
 @pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(run, tiny_data, data, tmp_path, monkeypatch):
     options = dataclasses.replace(OPTIONS, mixup=0.2, dropout=0.1)
-    how, keep = fit_options(tiny_data, tmp_path / "broken"), train.loop._keep
-
-    def keep_and_stop(*everything):
-        keep(*everything)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(train.loop, "_keep", keep_and_stop)
-    with pytest.raises(KeyboardInterrupt):
-        fit("joint_pose_expression", how, options, data, resume=False)
-    monkeypatch.setattr(train.loop, "_keep", keep)
-    fit("joint_pose_expression", how, options, data, resume=True)
+    how = fit_options(tiny_data, tmp_path / "broken")
+    fit_interrupted(monkeypatch, "joint_pose_expression", how, options, data)
 
     whole, broken = (load_state(path / "last.safetensors") for path in (run, how.run))
     for one, other in (
@@ -312,9 +284,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(run, tiny_data, data, tmp_pat
         (whole["recipe"]["model"], broken["recipe"]["model"]),
         (whole["recipe"]["networks"], broken["recipe"]["networks"]),
     ):
-        assert one.keys() == other.keys()
-        for name, tensor in one.items():
-            assert torch.equal(tensor, other[name]), name
+        assert_same(one, other)
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import train.loop
+from tests.train.training import assert_same, fit_interrupted
 from train.checkpoint import load_state
 from train.data.prepared import DataError, read_prepared
 from train.loop import FitOptions, fit, make_fabric, warm_average
@@ -34,22 +35,12 @@ def test_the_tiny_task_is_learnt(tiny_run):
 def test_a_resumed_run_equals_an_uninterrupted_one(tiny_data, tmp_path, monkeypatch):
     data = read_prepared(tiny_data)
     fit("baseline", options(tiny_data, tmp_path / "whole"), SMALL, data, resume=False)
-    keep = train.loop._keep
-
-    def keep_and_stop(run, *rest):
-        keep(run, *rest)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(train.loop, "_keep", keep_and_stop)
-    with pytest.raises(KeyboardInterrupt):
-        fit("baseline", options(tiny_data, tmp_path / "broken"), SMALL, data, resume=False)
-    monkeypatch.setattr(train.loop, "_keep", keep)
-    fit("baseline", options(tiny_data, tmp_path / "broken"), SMALL, data, resume=True)
+    fit_interrupted(
+        monkeypatch, "baseline", options(tiny_data, tmp_path / "broken"), SMALL, data
+    )
 
     whole, broken = (load_state(tmp_path / name / "last.safetensors") for name in ("whole", "broken"))
-    assert whole["averaged"].keys() == broken["averaged"].keys()
-    for name, tensor in whole["averaged"].items():
-        assert torch.equal(tensor, broken["averaged"][name]), name
+    assert_same(whole["averaged"], broken["averaged"])
 
 
 def test_resume_and_fresh_start_do_not_mix(tiny_data, tiny_run):

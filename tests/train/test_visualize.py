@@ -12,7 +12,7 @@ import train.visualize_command as visualize_command
 from tests.train.made_up import POINTS, save_picture
 from tests.train.test_ipd_fer import OPTIONS, Patches, fit_options
 from train.__main__ import main
-from train.data.prepared import DataError, read_prepared
+from train.data.prepared import DataError
 from train.embedding import embed, expression_features, read_people
 from train.evaluate import evaluate_run
 from train.export import load_model
@@ -28,11 +28,6 @@ def stand_in_identity():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ipd_fer, "load_identity", lambda spec: Identity(Patches(), 112, 8))
         yield
-
-
-@pytest.fixture(scope="module")
-def data(tiny_data):
-    return read_prepared(tiny_data)
 
 
 @pytest.fixture(scope="module")
