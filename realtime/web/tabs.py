@@ -134,9 +134,10 @@ def picture_tab(networks: Networks, visitors: Visitors) -> None:
     def recognise_when(event, **options) -> None:
         outputs = [annotated, table, crops, record]
         concurrency = {"concurrency_limit": 1, "concurrency_id": "picture"}
-        done = event(
-            recognise, given, outputs, show_progress_on=annotated, **concurrency, **options
-        )
+        # Pasting empties the picture first, and then gives it: the second of the two must not be
+        # dropped because the first is still on its way.
+        options |= concurrency | {"trigger_mode": "always_last"}
+        done = event(recognise, given, outputs, show_progress_on=annotated, **options)
         done.success(lambda picture: _pressable(picture is not None), given, record, **QUIET)
 
     recognise_when(given.input, api_name="picture")

@@ -80,11 +80,14 @@ def visit(server, browser) -> Iterator[Callable[..., Page]]:
         options = {"viewport": {"width": 1280, "height": 900}} | options
         context = browser.new_context(**options)
         contexts.append(context)
-        context.grant_permissions(["clipboard-read", "clipboard-write"] + ["camera"] * camera)
+        context.grant_permissions(["camera"] * camera)
         context.on("request", lambda request: requests.append(request.url))
         page = context.new_page()
         page.on("websocket", lambda socket: requests.append(socket.url))
-        page.set_default_timeout(30_000)
+        # Said where a test fails: what went wrong in the page is seen nowhere else.
+        page.on("pageerror", lambda error: print("page error:", error))
+        page.on("requestfailed", lambda request: print("failed:", request.url, request.failure))
+        page.set_default_timeout(60_000)
         page.goto(server.url)
         page.get_by_role("tab", name=tab).click()
         return page
