@@ -113,11 +113,10 @@ def report(scores: dict) -> str:
         scores["classes"], expression["recall"], expression["precision"], expression["confusion"]
     ):
         cells = " ".join(f"{count:>6}" for count in counts)
-        lines.append(f"{name:<11} {recall:>7.1%} {precision:>9.1%}          {cells}")
+        lines.append(f"{name:<11} {_percent(recall):>7} {_percent(precision):>9}          {cells}")
     lines += ["", f"{'|yaw| in degrees':<18} {'faces':>6} {'accuracy':>9}"]
     for name, cell in scores["accuracy_by_yaw"].items():
-        accuracy = "–" if cell["accuracy"] is None else f"{cell['accuracy']:.2%}"
-        lines.append(f"{name:<18} {cell['faces']:>6} {accuracy:>9}")
+        lines.append(f"{name:<18} {cell['faces']:>6} {_percent(cell['accuracy'], 2):>9}")
     if pose["faces"]:
         lines += [
             "",
@@ -126,3 +125,7 @@ def report(scores: dict) -> str:
             f"|yaw| class {pose['yaw_bin_accuracy']:.2%} right",
         ]
     return "\n".join(lines)
+
+
+def _percent(share: float | None, digits: int = 1) -> str:
+    return "–" if share is None else f"{share:.{digits}%}"

@@ -43,20 +43,24 @@ def predict(model, loader, rotation: np.ndarray, fabric) -> Predictions:
 def expression_scores(probabilities: np.ndarray, label: np.ndarray) -> dict:
     """Accuracy, mean-class accuracy, recall and precision by class (fractions), confusion counts.
 
-    confusion[i][j] counts faces of class i called j. A class without faces is left out of the mean.
+    confusion[i][j] counts faces of class i called j. Recall is None for a class without faces,
+    which the mean leaves out, precision for one that is never called.
     """
     classes = probabilities.shape[1]
     table = confusion_matrix(label, probabilities.argmax(axis=1), labels=np.arange(classes))
     hits, present, called = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
-    recall = np.divide(hits, present, out=np.full(classes, np.nan), where=present > 0)
-    precision = np.divide(hits, called, out=np.full(classes, np.nan), where=called > 0)
+    recall, precision = _shares(hits, present), _shares(hits, called)
     return {
         "accuracy": float(hits.sum() / max(1, table.sum())),
-        "mean_class_accuracy": float(np.nanmean(recall)),
-        "recall": recall.tolist(),
-        "precision": precision.tolist(),
+        "mean_class_accuracy": float(np.mean([each for each in recall if each is not None])),
+        "recall": recall,
+        "precision": precision,
         "confusion": table.tolist(),
     }
+
+
+def _shares(parts: np.ndarray, wholes: np.ndarray) -> list[float | None]:
+    return [float(part / whole) if whole else None for part, whole in zip(parts, wholes)]
 
 
 def calibration_error(probabilities: np.ndarray, label: np.ndarray, bins: int = 15) -> float:

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, precision_score
@@ -27,6 +29,9 @@ def test_a_class_without_faces_is_left_out_of_the_mean():
     assert scores["accuracy"] == 0.75
     assert scores["mean_class_accuracy"] == 0.75
     assert scores["confusion"] == [[2, 0, 0], [1, 1, 0], [0, 0, 0]]
+    assert scores["recall"] == [1, 0.5, None]
+    assert scores["precision"] == pytest.approx([2 / 3, 1, None])
+    json.dumps(scores, allow_nan=False)
 
 
 def test_yaw_classes_are_the_papers():

@@ -31,18 +31,25 @@ def computed_once(
     """
     if _is_current(path, path.parent / "faces.npy", (len(data), width)):
         return np.load(path, mmap_mode="r")
-    part = path.with_suffix(".part")
+    # Of this process alone: another training may be computing the same.
+    part = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        _compute(part, data, width, compute, device, title=path.stem)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    return np.load(path, mmap_mode="r")
+
+
+def _compute(part: Path, data: PreparedFaces, width: int, compute, device, title: str) -> None:
     found = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=(len(data), width))
-    with torch.inference_mode(), tqdm(total=len(data), desc=path.stem, unit="face") as progress:
+    with torch.inference_mode(), tqdm(total=len(data), desc=title, unit="face") as progress:
         count = BATCH[device.type]
         for start in range(0, len(data), count):
             faces = torch.from_numpy(np.array(data.faces[start : start + count])).to(device)
             found[start : start + count] = compute(faces).float().cpu().numpy()
             progress.update(len(faces))
     found.flush()
-    del found
-    os.replace(part, path)
-    return np.load(path, mmap_mode="r")
 
 
 def _is_current(path: Path, faces: Path, shape: tuple[int, int]) -> bool:
