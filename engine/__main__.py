@@ -270,4 +270,4 @@ def _show(name: str, entry: ModelEntry) -> EngineError | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(output.printing(main))

@@ -1,8 +1,11 @@
-"""Files that the engine writes: all of a file or nothing, and errors that tell the fix."""
+"""What commands write and print: all of a file or nothing, and errors that tell the fix."""
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from engine.backends import EngineError
@@ -30,3 +33,21 @@ def check_writable(path: Path) -> None:
         raise EngineError(f"The folder {path.parent} does not exist: make it first.")
     if not os.access(path.parent, os.W_OK):
         raise EngineError(f"The folder {path.parent} cannot be written to: choose another.")
+
+
+def printing(command: Callable[[], int]) -> int:
+    """The exit code of a command whose printing may fail: where the reader has seen enough
+    (`| head`) it ends in silence, as other programs do, and on a full disk with one line."""
+    try:
+        code = command()
+        sys.stdout.flush()
+        return code
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        # Python flushes once more when it ends, which must not fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.EPIPE:
+            return 141
+        print("The disk is full: nothing more can be printed. Make room.", file=sys.stderr)
+        return 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +12,16 @@ from typing import Literal
 
 import tyro
 
-from engine.output import check_writable, write
+from engine.output import check_writable, printing, write
 from engine.session import EngineError
 from realtime.detect import Detector, DetectorError
-from realtime.live import LiveFeed, View
+from realtime.live import SILENCE, LiveFeed, View
 from realtime.overlap import read_ahead
 from realtime.pipeline import FacePipeline, Recogniser
 from realtime.plot import plot, png
 from realtime.run import Outputs, Run
 from realtime.sinks import SinkError
-from realtime.source import SourceError, open_source
+from realtime.source import Source, SourceError, open_source
 from realtime.timing import table
 from realtime.window import Window, display_problem
 
@@ -108,7 +109,7 @@ def _recognise(options: Options) -> int:
     with ExitStack() as stack:
         windowed = _wants_window(options, outputs)
         spec = options.source if options.camera is None else options.camera
-        source = open_source(spec)
+        source = _opened(spec)
         stack.callback(source.close)
         pipeline = stack.enter_context(_pipeline(options, source.still))
         window = stack.enter_context(Window("Expression and head pose")) if windowed else None
@@ -141,6 +142,18 @@ def _check_outputs(options: Options, outputs: Outputs) -> None:
         used.append(path.resolve())
 
 
+def _opened(spec: str | int) -> Source:
+    """The source; says so where it is slow to open."""
+    words = "The source takes its time to open; waiting for it."
+    notice = threading.Timer(SILENCE, print, [words], {"file": sys.stderr})
+    notice.daemon = True
+    notice.start()
+    try:
+        return open_source(spec)
+    finally:
+        notice.cancel()
+
+
 def _wants_window(options: Options, outputs: Outputs) -> bool:
     """Whether to open a window; UsageError where the run would then have no effect at all."""
     written = outputs.video or outputs.jsonl or outputs.csv
@@ -171,4 +184,4 @@ def _pipeline(options: Options, still: bool) -> FacePipeline:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(printing(main))

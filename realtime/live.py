@@ -20,17 +20,26 @@ SAME = 1.5
 TICK = 0.1
 """Seconds after which the reader gets the word even if no frame came."""
 
-FIRST_WAIT, LONGEST_WAIT = 0.5, 8.0
-"""Seconds before the first new try to open the source, doubled at each up to the longest."""
+FIRST_WAIT, LONGEST_WAIT = 0.5, 2.0
+"""Seconds before the first new try to open the source, doubled at each up to the longest: who
+plugs a camera in again does not wait for more."""
+
+HANGS, LONGEST_HANGS = 5.0, 60.0
+"""Seconds for which a picture may stand still before its source is closed and opened again, and the
+most between two such tries: there are sources that do show a still picture."""
+
+NEWS = 2.0
+"""Seconds for which news stay in the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What there is to show: the newest frame, None where none came since the last view, and what
-    is wrong with the source, None where nothing is."""
+    """What there is to show: the newest frame, None where none came since the last view; what is
+    wrong with the source, and what changed that is no fault, None where nothing is or did."""
 
     frame: Frame | None
     trouble: str | None
+    news: str | None = None
 
 
 class LiveFeed:
@@ -38,9 +47,9 @@ class LiveFeed:
 
     Frames that come while the last one is still being worked on are replaced by later ones, so
     what is shown is never older than one frame and one pass of the pipeline. A source that
-    breaks is closed and opened again with growing pauses until it returns; meanwhile, and where
-    it is silent, black or frozen, views without a frame say so. Times and indices go on over
-    such breaks. A context manager that stops the thread.
+    breaks or freezes is closed and opened again with growing pauses until it returns; meanwhile,
+    and where it is silent, black or frozen, the views say so. Times and indices go on over such
+    breaks. A context manager that stops the thread.
 
     first: the open source, owned by the feed from here on. reopen: opens it again, or raises
     SourceError.
@@ -52,9 +61,11 @@ class LiveFeed:
         self._changed = threading.Condition()
         self._frame: Frame | None = None
         self._trouble: str | None = None
+        self._size: tuple[int, int] | None = None
+        self._resized = -np.inf
         self._fault: Exception | None = None
         self._started = self._last_frame = time.monotonic()
-        self._look = _Look()
+        self._look, self._hangs = _Look(), HANGS
         self._stop = threading.Event()
         self.received = self.dropped = self.reopened = 0
         self._thread = threading.Thread(target=self._read, name="camera", daemon=True)
@@ -65,11 +76,11 @@ class LiveFeed:
             with self._changed:
                 self._changed.wait_for(lambda: self._frame is not None or self._fault, TICK)
                 frame, self._frame = self._frame, None
-                trouble = self._trouble or self._silence()
+                view = View(frame, self._trouble or self._silence(), self._news())
                 fault = self._fault
             if fault:
                 raise fault
-            yield View(frame, trouble)
+            yield view
 
     def close(self) -> None:
         """Stops reading; waits at most two seconds for a camera that hangs."""
@@ -85,6 +96,11 @@ class LiveFeed:
     def _silence(self) -> str | None:
         silent = time.monotonic() - self._last_frame
         return f"no picture for {silent:.0f} s" if silent > SILENCE else None
+
+    def _news(self) -> str | None:
+        if time.monotonic() - self._resized > NEWS:
+            return None
+        return f"the picture has {self._size[0]}×{self._size[1]} pixels now"
 
     def _read(self) -> None:
         try:
@@ -106,10 +122,12 @@ class LiveFeed:
                 if self._stop.is_set():
                     return
                 self._hand_over(frame)
+                if self._frozen():
+                    break
+            else:
+                self._tell(f"{self._source.name} ended.")
         except SourceError as error:
             self._tell(str(error))
-        else:
-            self._tell(f"{self._source.name} ended.")
         self._source.close()
         self._source = None
 
@@ -119,10 +137,24 @@ class LiveFeed:
         # The clock of the feed runs on while the source's own starts again at each opening.
         frame = replace(frame, index=self.received, time=now - self._started, captured=now)
         self.received += 1
+        size = frame.image.shape[1::-1]
         with self._changed:
+            if self._size not in (None, size):
+                self._resized = now
+            self._size = size
             self.dropped += self._frame is not None
             self._frame, self._trouble, self._last_frame = frame, problem, now
             self._changed.notify()
+
+    def _frozen(self) -> bool:
+        """Whether the picture stands still for so long that opening the source again may help."""
+        still = self._look.still
+        if still == 0:
+            self._hangs = HANGS
+        if still < self._hangs:
+            return False
+        self._hangs += min(self._hangs, LONGEST_HANGS)
+        return True
 
     def _open_again(self) -> None:
         wait = FIRST_WAIT
@@ -142,22 +174,28 @@ class LiveFeed:
 
 
 class _Look:
-    """Notices a picture that stays the same to the last pixel, or black."""
+    """Notices a picture that stays the same to the last pixel, or black.
+
+    still: seconds for which a picture that is not black stays the same.
+    """
 
     def __init__(self):
+        self.still = 0.0
         self._last: np.ndarray | None = None
-        self._changed_at = self._lit_at = -np.inf
+        self._seen = self._changed = self._lit = -np.inf
 
     def problem(self, image: np.ndarray, now: float) -> str | None:
         # A few thousand pixels tell as much as all of them: a live sensor's noise is everywhere.
         sample = image[:: max(1, image.shape[0] // 48), :: max(1, image.shape[1] // 64)].copy()
         if self._last is None or not np.array_equal(sample, self._last):
-            self._changed_at = now
-        if self._last is None or sample.max() > 24:
-            self._lit_at = now
-        self._last = sample
-        if now - self._lit_at > SAME:
+            self._changed = now
+        # A camera that was just opened may begin in the dark.
+        if sample.max() > 24 or now - self._seen > SAME:
+            self._lit = now
+        self._last, self._seen = sample, now
+        self.still = 0.0 if sample.max() <= 24 else now - self._changed
+        if now - self._lit > SAME:
             return "the picture is black: is the lens covered?"
-        if now - self._changed_at > SAME:
+        if now - self._changed > SAME:
             return "the picture stands still: the camera hangs"
         return None

@@ -55,9 +55,11 @@ def draw(
     size = max(12.0, 0.03 * height)
     taken: list[Rect] = [tuple(map(float, face.box)) for face in faces]
     if fps is not None:
-        taken.append(_draw_tag(image, f"{fps:.0f} fps", 0.6 * size, 0.6 * size, size))
+        taken.append(_draw_tag(image, [f"{fps:.0f} fps"], 0.6 * size, 0.6 * size, size))
     if note:
-        taken.append(_draw_tag(image, note, 0.6 * size, height - 2.3 * size, size))
+        lines = _wrapped(note, image.shape[1] - 2.4 * size, size)
+        top = height - (1.0 + 1.3 * len(lines)) * size
+        taken.append(_draw_tag(image, lines, 0.6 * size, top, size))
     for face in reversed(by_size):  # the nearest faces choose their places first
         _draw_label(image, face, taken)
     for face in reversed(by_size):
@@ -172,11 +174,26 @@ def _draw_bars(image: np.ndarray, face: Face, taken: list[Rect], alone: bool) ->
         y += row
 
 
-def _draw_tag(image: np.ndarray, text: str, x: float, y: float, size: float) -> Rect:
-    rect = (x, y, x + _text_width(text, size) + 1.2 * size, y + 1.7 * size)
+def _draw_tag(image: np.ndarray, lines: list[str], x: float, y: float, size: float) -> Rect:
+    wide = max(_text_width(line, size) for line in lines)
+    rect = (x, y, x + wide + 1.2 * size, y + (0.4 + 1.3 * len(lines)) * size)
     _draw_plate(image, rect, 0.4 * size)
-    _draw_text(image, text, x + 0.6 * size, y + 1.2 * size, size, _PLAIN)
+    for number, line in enumerate(lines):
+        _draw_text(image, line, x + 0.6 * size, y + (1.2 + 1.3 * number) * size, size, _PLAIN)
     return rect
+
+
+def _wrapped(text: str, wide: float, size: float) -> list[str]:
+    """The text in lines of at most `wide` pixels; a word longer than that has its own."""
+    words = text.split(" ")
+    lines = [words[0]]
+    for word in words[1:]:
+        longer = f"{lines[-1]} {word}"
+        if _text_width(longer, size) > wide:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _draw_plate(image: np.ndarray, rect: Rect, radius: float) -> None:

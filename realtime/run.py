@@ -57,8 +57,10 @@ class Run:
         self.saved: list[Path] = []
         self._show_pose, self._show_help, self._show_age = True, False, False
         self._shown = deque(maxlen=30)
-        self._picture: np.ndarray | None = None
+        # What a window shows until the first frame comes, if one ever does.
+        self._picture = np.zeros((source.height, source.width, 3), np.uint8)
         self._trouble: str | None = None
+        self._news: str | None = None
         self._recording: _Video | None = None
         with ExitStack() as stack:
             sinks = [(JsonlSink, outputs.jsonl), (CsvSink, outputs.csv)]
@@ -74,11 +76,11 @@ class Run:
         with tqdm(total=total, unit=" frames", disable=None, leave=False) as progress:
             started = time.monotonic()
             for view in views:
-                self._report(view.trouble)
+                self._report(view)
                 if view.frame is not None:
                     progress.update()
                     self._recognise(view.frame)
-                if self.window and self._picture is not None and self._show(view, started):
+                if self.window and self._show(view, started):
                     return
 
     def _recognise(self, frame: Frame) -> None:
@@ -93,12 +95,18 @@ class Run:
         for video in filter(None, (self._video, self._recording)):
             video.write(self._picture, frame.time)
 
-    def _report(self, trouble: str | None) -> None:
-        """Say on the console what is wrong with the source, and that it is well again, once."""
-        kind, before = (text and text.rstrip("0123456789 s") for text in (trouble, self._trouble))
-        if kind != before:
-            tqdm.write(f"{self.source.name}: {trouble or 'back again'}", file=sys.stderr)
-        self._trouble = trouble
+    def _report(self, view: View) -> None:
+        """Say on the console what is wrong with the source, what changed, and that it is well
+        again, once."""
+        if _kind(view.trouble) != _kind(self._trouble):
+            self._say(view.trouble or "back again")
+        if view.news and view.news != self._news:
+            self._say(view.news)
+        self._trouble, self._news = view.trouble, view.news
+
+    def _say(self, text: str) -> None:
+        name = self.source.name
+        tqdm.write(text if text.startswith(name) else f"{name}: {text}", file=sys.stderr)
 
     def close(self) -> None:
         self._stop_recording()
@@ -122,6 +130,7 @@ class Run:
 
     def _note(self) -> str | None:
         parts = [
+            self._news,
             HELP if self._show_help else None,
             "recording" if self._recording else None,
             self._age() if self._show_age else None,
@@ -203,6 +212,11 @@ class _Video:
 
     def __exit__(self, *exception) -> None:
         self.close()
+
+
+def _kind(trouble: str | None) -> str | None:
+    """The trouble without the seconds at its end, which count up."""
+    return trouble and trouble.rstrip("0123456789 s.")
 
 
 def _free_name(suffix: str) -> Path:

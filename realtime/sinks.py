@@ -22,6 +22,7 @@ from realtime.source import Frame
 
 _TICKS = 90_000  # time stamps per second, as in broadcasting: all usual frame rates fit
 _SHORTEST = _TICKS // 1000  # WebM keeps milliseconds
+_LONGEST = 3600 * _TICKS  # MP4 has 32 bits for how long a picture stays: 13 hours
 
 
 class SinkError(Exception):
@@ -52,6 +53,7 @@ class VideoSink:
         self._length = max(_SHORTEST, round(_TICKS / fps))
         self._start: float | None = None
         self._last = -_SHORTEST
+        self._picture: av.VideoFrame | None = None
         self._failed = self._closed = False
         self._container = av.open(f"file:{path}", "w", options=container_options)
         self._stream = self._container.add_stream(
@@ -62,18 +64,19 @@ class VideoSink:
     def write(self, image: np.ndarray, time: float) -> None:
         """Adds a picture: uint8 H×W×3, RGB; time in seconds by any clock, the first becomes 0.
 
-        A picture of another size is fitted in on black. A time not after the last one moves up.
+        A picture of another size is fitted in on black. A time not after the last one moves up. A
+        picture that stays for hours is written again every hour.
         """
         if self._start is None:
             self._start = time
-        self._last = max(round((time - self._start) * _TICKS), self._last + _SHORTEST)
+        ticks = max(round((time - self._start) * _TICKS), self._last + _SHORTEST)
+        while ticks - self._last > _LONGEST:
+            self._encode_at(self._last + _LONGEST, self._picture)
         whole = np.ascontiguousarray(_fitted(image, self._size))
-        frame = av.VideoFrame.from_numpy_buffer(whole, format="rgb24").reformat(
+        self._picture = av.VideoFrame.from_numpy_buffer(whole, format="rgb24").reformat(
             format="yuv420p", dst_colorspace=Colorspace.ITU709
         )
-        frame.pts = self._last
-        frame.time_base = Fraction(1, _TICKS)
-        self._encode(frame)
+        self._encode_at(ticks, self._picture)
 
     def close(self) -> None:
         """Writes what the encoder holds back, then the index. Further calls do nothing.
@@ -114,6 +117,11 @@ class VideoSink:
         except av.error.FFmpegError as error:
             if not self._failed:
                 raise self._error(error) from None
+
+    def _encode_at(self, ticks: int, picture: av.VideoFrame) -> None:
+        picture.pts, picture.time_base = ticks, Fraction(1, _TICKS)
+        self._last = ticks
+        self._encode(picture)
 
     def _encode(self, frame: av.VideoFrame | None) -> None:
         try:
@@ -243,6 +251,8 @@ class _LineFile:
             written = self._file.write(data)
             if written < len(data):  # the disk is full, which the next write reports
                 self._file.write(data[written:])
+        except BrokenPipeError:
+            raise  # a pipe's reader has seen enough: no fault of a file
         except OSError as error:
             self._drop_partial_line()
             raise SinkError(_unwritable(self._path, error.strerror)) from None

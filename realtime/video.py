@@ -11,7 +11,8 @@ import numpy as np
 
 from realtime.source import Frame, Source, SourceError
 
-_PATIENCE = 10.0  # seconds that a server may be silent
+_PATIENCE = 10.0  # seconds that a server may take to open
+_SILENCE = 5.0  # seconds that it may then be silent: only a new connection ends a broken one
 _SMALL = 1280 * 720  # pixels of a frame that one core decodes in far less time than it is shown
 _UNKNOWN = "is neither a video nor a picture that can be read."
 _QUARTER_TURNS = {
@@ -19,6 +20,7 @@ _QUARTER_TURNS = {
     2: cv2.ROTATE_180,
     3: cv2.ROTATE_90_CLOCKWISE,
 }
+_MATROSKA = "matroska,webm"
 _HEADER_KNOWS_LENGTH = {"mov", "matroska"}
 """Formats whose header promises a length; others only have it estimated."""
 
@@ -70,7 +72,9 @@ class VideoSource(Source):
         self._measure(_upright(self._first))
 
     def __iter__(self) -> Iterator[Frame]:
-        clock = _Clock(self._stream.time_base, 1 / self.fps if self.fps else 0.04)
+        step = 1 / self.fps if self.fps else 0.04
+        jumps = bool(self._container.format.flags & av.format.Flags.ts_discont.value)
+        clock = _Clock(self._stream.time_base, step, jumps)
         index = -1
         for index, picture in enumerate(self._from_first()):
             yield Frame(_upright(picture), index, clock.read(picture.pts, picture.duration))
@@ -106,14 +110,14 @@ class VideoSource(Source):
                 else:
                     yield packet
         except av.error.FFmpegError as error:
-            self._broken, self._fault = True, _reason(error)
+            self._broken, self._fault = True, _reason(error, _SILENCE)
         yield None
 
     def _expected_frames(self) -> int | None:
         if self._stream.duration is not None:
             seconds = float(self._stream.duration * self._stream.time_base)
         else:
-            seconds = (self._container.duration or 0) / av.time_base
+            seconds = (self._container.duration or 0) / av.time_base - self._lead()
         # The header of a fragmented file counts the first fragment only.
         return max(self._stream.frames, round(seconds * (self.fps or 0))) or None
 
@@ -124,8 +128,13 @@ class VideoSource(Source):
             return float(self._stream.duration * self._stream.time_base)
         if tag := self._stream.metadata.get("DURATION"):
             hours, minutes, seconds = tag.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - self._lead()
         return None
+
+    def _lead(self) -> float:
+        """Seconds that a length holds before the first frame: that of Matroska counts from 0."""
+        start = self._container.start_time or 0
+        return start / av.time_base if self._container.format.name == _MATROSKA else 0.0
 
     def _report_break(self, count: int, clock: _Clock) -> None:
         """Raises SourceError where frames are missing. FFmpeg itself often stops in silence.
@@ -152,11 +161,18 @@ class VideoSource(Source):
 
 
 class _Clock:
-    """Seconds since the first frame, always rising, even where time stamps lack or jump back."""
+    """Seconds since the first frame, always rising, even where time stamps lack or jump back.
 
-    def __init__(self, unit: Fraction, step: float):
+    jumps: the format allows its time stamps to begin anew anywhere, as broadcasts do, so that a
+    jump ahead by more than an hour is none in time.
+    """
+
+    BACK, AHEAD = -1.0, 3600.0
+
+    def __init__(self, unit: Fraction, step: float, jumps: bool = False):
         self._unit = unit
         self._step = step
+        self._ahead = self.AHEAD if jumps else float("inf")
         self._start: float | None = None
         self._last: float | None = None
         self.longest = 0.0  # between two frames
@@ -167,7 +183,7 @@ class _Clock:
         now = expected
         if stamp is not None:
             stamped = float(stamp * self._unit)
-            if self._start is None:
+            if self._start is None or self._begins_anew(stamped - self._start):
                 self._start = stamped - expected
             now = stamped - self._start
         if self._last is not None:
@@ -177,21 +193,24 @@ class _Clock:
         self.end = now + (float(duration * self._unit) if duration else self._step)
         return now
 
+    def _begins_anew(self, now: float) -> bool:
+        return self._last is not None and not self.BACK < now - self._last < self._ahead
+
 
 def _open_container(url: str, name: str) -> av.container.InputContainer:
     options = {"rtsp_transport": "tcp"} if url.startswith("rtsp") else {}
-    timeout = None if url.startswith("file:") else _PATIENCE
+    timeout = None if url.startswith("file:") else (_PATIENCE, _SILENCE)
     try:
         return av.open(url, options=options, timeout=timeout)
     except av.error.InvalidDataError:
         raise SourceError(f"{name} {_why_unreadable(url)}") from None
     except av.error.FFmpegError as error:
-        raise SourceError(f"{name} could not be opened: {_reason(error)}.") from None
+        raise SourceError(f"{name} could not be opened: {_reason(error, _PATIENCE)}.") from None
 
 
-def _reason(error: av.error.FFmpegError) -> str:
+def _reason(error: av.error.FFmpegError, patience: float) -> str:
     if isinstance(error, av.error.ExitError):  # how PyAV reports that the time given has passed
-        return f"no answer within {_PATIENCE:.0f} s"
+        return f"no answer within {patience:.0f} s"
     return error.strerror
 
 
@@ -207,6 +226,6 @@ def _why_unreadable(url: str) -> str:
 
 
 def _upright(picture: av.VideoFrame) -> np.ndarray:
-    image = picture.to_ndarray(format="rgb24")
+    image = np.ascontiguousarray(picture.to_ndarray(format="rgb24"))  # odd rows come with a gap
     turns = round(picture.rotation / 90) % 4
     return cv2.rotate(image, _QUARTER_TURNS[turns]) if turns else image

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from realtime.area import AreaSampler
-from realtime.boxes import overlap
 from realtime.detect import Detector
-from realtime.finder import SEARCH_FRAMES, FaceFinder, _boxes
+from realtime.finder import SEARCH_FRAMES, FaceFinder
 from realtime.pyramid import pyramid, spread
 from realtime.source import Frame, open_source
 from realtime.timing import StageTimer
+from tests.realtime.carried import Waits, distance, shifted_by_one
 
 CLIP = Path(__file__).resolve().parents[1] / "data/astronaut.mp4"
 
@@ -50,11 +50,6 @@ def test_strips_of_the_pyramid_propose_what_the_whole_proposes(detector, frames)
                 np.testing.assert_allclose(strip[: len(expected)], expected, atol=1e-5)
 
 
-def distance(face, other) -> float:
-    """Mean distance between the landmarks of two faces, in face sizes."""
-    return np.linalg.norm(face.landmarks - other.landmarks, axis=1).mean() / other.size
-
-
 def test_a_carried_face_stays_where_the_cascade_sees_it(finder, detector, frames):
     """About as near as the cascade is to itself when the picture is shifted by one pixel."""
     carried_off, shifted_off = [], []
@@ -62,9 +57,9 @@ def test_a_carried_face_stays_where_the_cascade_sees_it(finder, detector, frames
         (carried,) = finder.find(frame)
         if frame.index % 5 == 4:
             (seen,) = detector.detect(frame.image)
-            (shifted,) = detector.detect(cv2.copyMakeBorder(frame.image, 1, 0, 1, 0, cv2.BORDER_REPLICATE))
+            (shifted,) = shifted_by_one(detector, frame.image)
             carried_off.append(distance(carried, seen))
-            shifted_off.append(distance(replace(shifted, landmarks=shifted.landmarks - 1), seen))
+            shifted_off.append(distance(shifted, seen))
     assert np.median(carried_off) < 1.5 * np.median(shifted_off)
     assert np.median(carried_off) < 0.012 and max(carried_off) < 0.02
 
@@ -89,16 +84,10 @@ def test_a_new_face_is_found_beside_a_known_one_within_one_round(finder, frames)
 
 def longest_wait(finder, frames) -> int:
     """For how many frames on end, at most, a face was missing that the whole cascade is sure of."""
-    missing, longest = [], 0
+    waits, longest = Waits(), 0
     for frame in frames:
-        found = _boxes([], finder.find(frame))
-        unseen = []
-        for face in finder.detector.detect(frame.image):
-            if face.score > 0.9 and overlap(face.box[None], found)[0] < 0.4:
-                before = [count for box, count in missing if overlap(face.box[None], box[None])[0] > 0.4]
-                unseen.append((face.box, 1 + max(before, default=0)))
-        missing = unseen
-        longest = max([longest, *(count for _, count in missing)])
+        found = finder.find(frame)
+        longest = max([longest, *waits.of(finder.detector.detect(frame.image), found)])
     return longest
 
 

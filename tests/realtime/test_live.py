@@ -1,4 +1,4 @@
-"""A camera that does on command whatever cameras do wrong."""
+"""The loop for cameras, before a camera that fails as its script says."""
 
 import threading
 import time
@@ -11,49 +11,7 @@ import pytest
 import realtime.live
 from realtime.live import LiveFeed
 from realtime.source import Frame, SourceError
-
-
-class FakeCamera:
-    """Gives the frames of a script: each a picture and the seconds that pass before it.
-
-    A number n stands for a noisy picture of that brightness, "same" for the last picture again,
-    "silence" for none, "unplugged" for an error.
-    """
-
-    name = "Camera 0"
-
-    def __init__(self, script, seconds=0.01):
-        self.script, self.seconds, self.closed = list(script), seconds, False
-        self.random = np.random.default_rng(0)
-
-    def __iter__(self):
-        image = None
-        for index, word in enumerate(self.script):
-            time.sleep(self.seconds)
-            if word == "unplugged":
-                raise SourceError("Camera 0 stopped. Check its cable.")
-            if word == "silence":
-                continue
-            if word != "same":
-                noise = self.random.integers(0, 5, (48, 64, 3), dtype=np.uint8)
-                image = noise + np.uint8(word)
-            yield Frame(image, index, index * self.seconds)
-
-    def close(self):
-        self.closed = True
-
-
-class Workshop:
-    """Hands out cameras one after another; None stands for one that cannot be opened yet."""
-
-    def __init__(self, *cameras):
-        self.cameras = list(cameras)
-
-    def __call__(self):
-        camera = self.cameras.pop(0) if self.cameras else None
-        if camera is None:
-            raise SourceError("Camera 0 could not be opened. No camera was found.")
-        return camera
+from tests.realtime.cameras import FakeCamera, Workshop
 
 
 @pytest.fixture(autouse=True)
@@ -179,6 +137,49 @@ def test_a_camera_that_changes_its_size_goes_on():
     heights = [view.frame.image.shape[0] for view in views]
     assert set(heights) == {24, 48}
     assert not any("stands still" in (view.trouble or "") for view in views)
+    assert all(view.news is None for view in views[:10])
+    assert [view.news for view in views[15:20]] == ["the picture has 64×24 pixels now"] * 5
+
+
+def test_a_camera_that_hangs_is_opened_again(monkeypatch):
+    monkeypatch.setattr(realtime.live, "HANGS", 0.4)
+    cameras = [FakeCamera([100] + ["same"] * 200), FakeCamera([100] * 200)]
+    tries = []
+
+    def reopen():
+        tries.append(time.monotonic())
+        return cameras[len(tries)]
+
+    started = time.monotonic()
+    with LiveFeed(cameras[0], reopen) as feed:
+        views = watch(feed, 0.9)
+    assert len(tries) == 1 and 0.4 < tries[0] - started < 0.8 and cameras[0].closed
+    assert any("stands still" in (view.trouble or "") for _, view in views)
+    assert views[-1][1].trouble is None
+
+
+def test_a_still_picture_is_opened_again_less_and_less_often(monkeypatch):
+    monkeypatch.setattr(realtime.live, "HANGS", 0.2)
+    still, tries = np.full((48, 64, 3), 100, np.uint8), []
+
+    def reopen():
+        tries.append(time.monotonic())
+        return FakeCamera([still] * 1000)
+
+    with LiveFeed(reopen(), reopen) as feed:
+        views = watch(feed, 2.2)
+    assert len(tries) == 5, "at first, then after 0.2, 0.4, 0.8 and 1.6 s"
+    assert all(view.trouble for when, view in views if when > 0.3)
+
+
+def test_a_camera_that_begins_in_the_dark_is_not_called_covered():
+    first = FakeCamera([100] * 10 + ["unplugged"])
+    second = FakeCamera([0] * 8 + [100] * 200)
+    workshop = Workshop(*[None] * 4, second)  # away for longer than a black picture may last
+    with LiveFeed(first, workshop) as feed:
+        views = watch(feed, 0.9)
+    assert feed.reopened == 1
+    assert not any("black" in (view.trouble or "") for _, view in views)
 
 
 @pytest.mark.parametrize(

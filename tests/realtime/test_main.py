@@ -239,6 +239,48 @@ def test_a_full_disk_ends_the_run_with_one_line_and_whole_files(tmp_path):
     assert shown >= 20
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes break in another way there")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["engine", "info"],
+        ["realtime", "--source", CLIP, "--no-display", "--jsonl", "/dev/stdout"],
+    ],
+)
+def test_a_reader_who_has_seen_enough_is_no_error(command):
+    """What `| head` does."""
+    with subprocess.Popen(
+        [sys.executable, "-m", *map(str, command)],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    ) as process:  # fmt: skip
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is a thing of Linux")
+@pytest.mark.parametrize("full", ["printed", "recorded"])
+def test_a_full_disk_is_one_line_for_what_is_printed_and_for_what_is_recorded(tmp_path, full):
+    lines = tmp_path / "out.jsonl" if full == "printed" else "/dev/full"
+    command = [sys.executable, "-m", "realtime", "--source", str(CLIP), "--no-display"]
+    with open("/dev/full" if full == "printed" else os.devnull, "w") as stdout:
+        done = subprocess.run(
+            [*command, "--jsonl", str(lines)],
+            cwd=ROOT, stdout=stdout, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "Make room" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_source_that_is_slow_to_open_is_said(monkeypatch, capsys):
+    monkeypatch.setattr(realtime.__main__, "SILENCE", 0.05)
+    monkeypatch.setattr(realtime.__main__, "open_source", lambda spec: time.sleep(0.3) or spec)
+    assert realtime.__main__._opened(3) == 3
+    assert "takes its time to open" in capsys.readouterr().err
+
+
 def test_a_source_in_4k_and_one_on_end(tmp_path):
     """A large frame, and a portrait video that is stored lying down."""
     with av.open(str(CLIP)) as container:

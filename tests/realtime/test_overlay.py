@@ -31,6 +31,18 @@ def test_nothing_to_draw_changes_nothing():
     assert (draw(canvas(), []) == 128).all()
 
 
+@pytest.mark.parametrize("size", [(320, 180), (640, 480), (1920, 1080)])
+def test_a_long_note_is_wrapped_into_the_picture(size):
+    words = "Camera 0 could not be opened. It is there: close the program that uses it. " * 2
+    image = canvas(*size)
+    draw(image, [], note=words)
+    rows, columns = np.nonzero((image != 128).any(axis=2))
+    assert 0.5 * size[0] < columns.max() < size[0] - 1 and rows.max() < size[1] - 1
+    short = canvas(*size)
+    draw(short, [], note="Camera 0")
+    assert rows.min() < np.nonzero((short != 128).any(axis=2))[0].min(), "in more than one line"
+
+
 @pytest.mark.parametrize(
     ("pose", "axis", "direction"),
     [

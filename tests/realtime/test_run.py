@@ -155,3 +155,26 @@ def test_an_output_that_fails_ends_the_run(tmp_path, monkeypatch):
     with pytest.raises(SinkError, match="No space left"):
         run(tmp_path, 20, outputs=Outputs(tmp_path / "out.mp4", tmp_path / "out.jsonl"))
     assert all(json.loads(line) for line in open(tmp_path / "out.jsonl"))
+
+
+def test_news_are_shown_and_said_once_and_retries_are_not_repeated(capsys):
+    news = [View(view.frame, None, "the picture has 320×240 pixels now") for view in frames(3)]
+    words = "Camera 0 could not be opened. Next try in {} s."
+    away = [View(None, words.format(wait)) for wait in (1, 2, 2)]
+    window = FakeWindow()
+    with Run(source(9, live=True), FakePipeline(), Outputs(), window) as shown:
+        shown.process([*frames(2), *news, *away])
+
+    plain, told = window.pictures[1][-40:], window.pictures[3][-40:]
+    assert np.abs(plain.astype(int) - told).max() > 50, "the bottom of the picture says it"
+    assert capsys.readouterr().err.splitlines() == [
+        "Camera 0: the picture has 320×240 pixels now",
+        "Camera 0 could not be opened. Next try in 1 s.",
+    ]
+
+
+def test_a_camera_without_a_single_picture_leaves_a_window_that_can_be_closed():
+    window = FakeWindow(["", "", "q"])
+    with Run(source(live=True), FakePipeline(), Outputs(), window) as shown:
+        shown.process(View(None, "no picture for 2 s") for _ in range(100))
+    assert len(window.pictures) == 3
