@@ -10,7 +10,7 @@ import numpy as np
 from train.data.prepared import DataError, PreparedFaces
 from train.decision import CALIBRATION_FILE, Decision, file_sha256
 from train.evaluate import predict_run
-from train.metrics import calibration_error, expression_scores
+from train.metrics import calibration_error, expression_scores, percent
 from train.run import RunFolder
 
 TEMPERATURES = (0.05, 20.0)
@@ -152,7 +152,9 @@ def report(calibration: dict) -> str:
     ]
     for index, name in enumerate(calibration["training_prior"]):
         both = [decisions[prior] for prior in ("data", "balanced")]
-        cells = [f"{d['recall'][index]:>9.1%} {d['precision'][index]:>10.1%}" for d in both]
+        cells = [
+            f"{percent(d['recall'][index]):>9} {percent(d['precision'][index]):>10}" for d in both
+        ]
         lines.append(f"{name:<13} {'   '.join(cells)}")
     return "\n".join(lines)
 

@@ -19,7 +19,7 @@ from train.methods import METHODS, SWITCHES, switched_off, title_of
 from train.networks.face_model import YAW_BIN_EDGES
 from train.run import RunFolder
 
-PLACE = {"seed", "data", "device", "devices", "nodes", "identity"}
+PLACE = {"seed", "data", "device", "devices", "nodes", "identity", "faces"}
 """What runs of one method may differ in: the seed, and where they were made."""
 
 TURNED = tuple(f">{edge:.0f}" for edge in YAW_BIN_EDGES)

@@ -18,6 +18,7 @@ from train.metrics import (
     accuracy_by_yaw,
     calibration_error,
     expression_scores,
+    percent,
     pose_scores,
     predict,
 )
@@ -113,10 +114,10 @@ def report(scores: dict) -> str:
         scores["classes"], expression["recall"], expression["precision"], expression["confusion"]
     ):
         cells = " ".join(f"{count:>6}" for count in counts)
-        lines.append(f"{name:<11} {_percent(recall):>7} {_percent(precision):>9}          {cells}")
+        lines.append(f"{name:<11} {percent(recall):>7} {percent(precision):>9}          {cells}")
     lines += ["", f"{'|yaw| in degrees':<18} {'faces':>6} {'accuracy':>9}"]
     for name, cell in scores["accuracy_by_yaw"].items():
-        lines.append(f"{name:<18} {cell['faces']:>6} {_percent(cell['accuracy'], 2):>9}")
+        lines.append(f"{name:<18} {cell['faces']:>6} {percent(cell['accuracy'], 2):>9}")
     if pose["faces"]:
         lines += [
             "",
@@ -125,7 +126,3 @@ def report(scores: dict) -> str:
             f"|yaw| class {pose['yaw_bin_accuracy']:.2%} right",
         ]
     return "\n".join(lines)
-
-
-def _percent(share: float | None, digits: int = 1) -> str:
-    return "–" if share is None else f"{share:.{digits}%}"

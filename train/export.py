@@ -142,12 +142,17 @@ def compare(graph: ExportedModel, path: Path) -> dict[str, float]:
 
 def _source(config: dict) -> str:
     """What the weights were learnt from."""
-    about = Path(config["fit"]["data"]) / "prepared.json"
-    known = about.is_file()
-    dataset = json.loads(about.read_text())["dataset"] if known else about.parent.name
-    teachers = [Path(run).name for run in config["options"].get("teacher", ())]
+    options, dataset = config["options"], _dataset(Path(config["fit"]["data"]))
+    teachers = [Path(run).name for run in options.get("teacher", ())]
     taught = f", and from what these runs say of its faces: {', '.join(teachers)}"
-    return f"learnt from scratch on {dataset}{taught if teachers else ''}"
+    faces = options.get("faces") if options.get("gan") else None
+    paired = f", and on faces of {_dataset(Path(faces))}" if faces else ""
+    return f"learnt from scratch on {dataset}{paired}{taught if teachers else ''}"
+
+
+def _dataset(prepared: Path) -> str:
+    about = prepared / "prepared.json"
+    return json.loads(about.read_text())["dataset"] if about.is_file() else prepared.name
 
 
 def _decision_metadata(prior: Prior, decision: Decision, calibrated: bool) -> dict:

@@ -44,6 +44,9 @@ class FitOptions:
     seed: int = 0
     balance: float = 0.0
     """How far rare classes are drawn more often: 0 every face once, 1 all classes equally often."""
+    mean_class: float = 0.0
+    """Share of mean-class accuracy in the score that chooses the best epoch; accuracy has the
+    rest."""
     average: float = 0.999
     """Decay of the averaged copy of the weights, the one that is validated and exported."""
     device: str = "auto"
@@ -157,7 +160,7 @@ def fit(
         log.append(row)
         if fabric.is_global_zero:
             row |= recipe.validate(averaged.module, data, extra, fabric)
-            _keep(run, recipe, averaged, log, config)
+            _keep(run, recipe, averaged, log, config, options.mean_class)
             recipe.picture(data, extra, run.path / f"faces-{epoch}.png")
             print(_summary(row))
     return log
@@ -204,10 +207,11 @@ def _finite_means(sums: dict, steps: int, fabric, epoch: int) -> dict[str, float
     return means
 
 
-def _keep(run: RunFolder, recipe, averaged, log: list[dict], config: dict) -> None:
+def _keep(run: RunFolder, recipe, averaged, log: list[dict], config: dict, mean_class) -> None:
     state = {"recipe": recipe.state(), "averaged": averaged.state_dict(), "log": log}
     save_state(run.last, state)
-    if log[-1][recipe.criterion] >= max(row[recipe.criterion] for row in log):
+    scores = [recipe.score(row, mean_class) for row in log]
+    if scores[-1] >= max(scores):
         save_state(run.best, {"model": averaged.module.state_dict(), "log": log[-1], **config})
     run.write_log(log)
 

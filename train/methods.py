@@ -31,6 +31,9 @@ METHODS = {
     "fdrl": Method("FDRL", "fdrl"),
     "joint_0n": Method("joint model, 0N", "joint_pose_expression", values={"generated": 0}),
     "joint_5n": Method("joint model, 5N", "joint_pose_expression", values={"generated": 5}),
+    "tdgan_base": Method("TDGAN's CNN-Base", "tdgan", without=("gan",)),
+    "tdgan_no_dic": Method("TDGAN without DIC", "tdgan", without=("dic",)),
+    "tdgan": Method("TDGAN", "tdgan"),
 }
 
 SWITCHES = ("pose", "confusion", "cos", "id", "discriminator")
@@ -39,13 +42,18 @@ SWITCHES = ("pose", "confusion", "cos", "id", "discriminator")
 FDRL_SWITCHES = ("fdn", "intra", "inter")
 """The columns of FDRL's Table 2."""
 
+TDGAN_SWITCHES = ("gan", "dic")
+"""CNN-Base, and the row of TDGAN's Table V."""
+
+ALL_SWITCHES = SWITCHES + FDRL_SWITCHES + TDGAN_SWITCHES
+
 VALUES = ("generated",)
 """Options that make one recipe several methods by their values."""
 
 
 def switched_off(options: Mapping) -> tuple[str, ...]:
     """The switches that a recipe's options, as config.json holds them, turn off."""
-    return tuple(name for name in SWITCHES + FDRL_SWITCHES if options.get(name) is False)
+    return tuple(name for name in ALL_SWITCHES if options.get(name) is False)
 
 
 def title_of(recipe: str, options: Mapping) -> str:

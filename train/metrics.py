@@ -63,6 +63,11 @@ def _shares(parts: np.ndarray, wholes: np.ndarray) -> list[float | None]:
     return [float(part / whole) if whole else None for part, whole in zip(parts, wholes)]
 
 
+def percent(share: float | None, digits: int = 1) -> str:
+    """For people; a dash where there is no number."""
+    return "–" if share is None else f"{share:.{digits}%}"
+
+
 def calibration_error(probabilities: np.ndarray, label: np.ndarray, bins: int = 15) -> float:
     """Expected calibration error (Guo et al. 2017), a fraction.
 

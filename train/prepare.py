@@ -10,7 +10,7 @@ from typing import Literal
 from realtime.faces import EXPRESSIONS
 from train.data import affectnet, ckplus, rafdb, sfew
 from train.data.ferplus import prepare_ferplus
-from train.data.folders import list_folders
+from train.data.folders import list_folders, list_people
 from train.data.pictures import Picture, hold_out, write_pictures
 from train.data.pose_labels import pose_labels
 from train.data.unlabelled import join_prepared, list_unlabelled
@@ -149,6 +149,20 @@ class PrepareFolders(PrepareHeldOut):
 
 
 @dataclass(frozen=True)
+class PreparePeople(PrepareHeldOut):
+    """A folder of pictures for each person, whatever their expressions: for `fit tdgan --faces`."""
+
+    output: Path = Path("data/people")
+    """Folder to write the prepared faces to."""
+    people: int | None = None
+    """The first so many, by the names of their folders; TDGAN's paper takes 20. All by default."""
+
+    def run(self) -> None:
+        pictures, names = list_people(self.source, self.people)
+        self.write(f"people {self.source.name}", names, self.with_validation(pictures))
+
+
+@dataclass(frozen=True)
 class PrepareUnlabelled(Prepare):
     """Any pictures of faces, without expressions: for `fit pretrain` and `fit distill`."""
 
@@ -183,6 +197,7 @@ PREPARE = {
     "sfew": PrepareSfew,
     "ckplus": PrepareCkplus,
     "folders": PrepareFolders,
+    "people": PreparePeople,
     "unlabelled": PrepareUnlabelled,
     "join": PrepareJoin,
 }

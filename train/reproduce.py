@@ -67,6 +67,8 @@ class Reproduce:
 
     identity: str | None = None
     """E_id and N: file of a MobileFaceNet state dict, facenet-casia or facenet-vggface2."""
+    faces: Path | None = None
+    """Folder that `prepare people` wrote, for TDGAN."""
     data: Path = Path("data/ferplus")
     """Folder that `prepare` wrote."""
     output: Path = Path("runs/reproduce")
@@ -103,6 +105,8 @@ class Reproduce:
         deadline = time.monotonic() + 60 * self.minutes
         data = read_prepared(self.data)
         plan = list(product(range(self.seeds), dict.fromkeys(self.methods)))
+        for name in self.methods:
+            self._options(name, 0)  # What is missing is better said now than after days.
         finished: list[Path] = []
         # Seed by seed, so that the methods can be compared as soon as the first seed is through.
         for seed, name in plan:
@@ -142,10 +146,12 @@ class Reproduce:
         known = {field.name for field in dataclasses.fields(options_type)}
         # What only some recipes know; anything else that one does not know is an error.
         only_some = {name: budget.pop(name) for name in ("decoder_width", "identity_every")}
-        only_some["identity"] = self.identity
+        only_some |= {"identity": self.identity, "faces": self.faces}
         own = {key: value for key, value in only_some.items() if key in known}
         if "identity" in own and self.identity is None:
             raise DataError(f"{method.title} needs --identity; see `train fit ipd_fer --help`.")
+        if "faces" in own and self.faces is None and "gan" not in method.without:
+            raise DataError(f"{method.title} needs --faces; see `train fit tdgan --help`.")
         chosen = dict.fromkeys(method.without, False) | method.values
         recipe = options_type(
             **budget, **own, **chosen, initial=self.initial, augmentation=self.augmentation

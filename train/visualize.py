@@ -12,7 +12,7 @@ matplotlib.use("Agg")
 import numpy as np  # noqa: E402
 from matplotlib import pyplot as plt  # noqa: E402
 
-from train.data.prepared import PreparedFaces  # noqa: E402
+from train.data.prepared import DataError, PreparedFaces  # noqa: E402
 
 if TYPE_CHECKING:
     from train.comparison import Spread, Table
@@ -84,6 +84,19 @@ def examples(data: PreparedFaces, rows: np.ndarray, count: int = 8) -> np.ndarra
     return np.array(chosen, dtype=np.int64)
 
 
+def chosen(data: PreparedFaces, split: str, ids: tuple[str, ...], count: int) -> np.ndarray:
+    """Indices of the faces of a split with these ids, as labels.csv has them, or without ids of
+    `count` :func:`examples`. DataError for ids that the split does not have."""
+    if not ids:
+        return examples(data, data.rows(split), count)
+    row_of = {data.ids[row]: row for row in data.rows(split)}
+    missing = [each for each in ids if each not in row_of]
+    if missing:
+        some = ", ".join(list(row_of)[:3])
+        raise DataError(f"There is no face {', '.join(missing)} in {split}, but {some}, …")
+    return np.array([row_of[each] for each in ids])
+
+
 def plot_faces(columns: dict[str, np.ndarray], path: Path) -> None:
     """Faces side by side as PNG, one row a face (IPD-FER, Figures 8 and 9).
 
@@ -127,6 +140,30 @@ def plot_grids(
             axes.set_title(title, fontsize=7)
         for axes, title in zip(cells[1:, 0], poses, strict=True):
             axes.set_ylabel(title, fontsize=6)
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def plot_transfer(
+    faces: np.ndarray, expressions: np.ndarray, grid: np.ndarray, path: Path
+) -> None:
+    """Each face with each expression as PNG: a row a face, which stands before it, a column an
+    expression, which stands above it (TDGAN, Figure 7).
+
+    faces: float (n, 1 or 3, side, side) in 0…1; expressions: likewise (m, …); grid: (n, m, …).
+    """
+    n, m = grid.shape[:2]
+    figure, cells = plt.subplots(
+        n + 1, m + 1, figsize=(m + 1, n + 1), squeeze=False, layout="constrained"
+    )
+    for axes in cells.flat:
+        axes.axis("off")
+    for axes, face in zip(cells[1:, 0], faces, strict=True):
+        _show(axes, face)
+    for axes, expression in zip(cells[0, 1:], expressions, strict=True):
+        _show(axes, expression)
+    for index in np.ndindex(n, m):
+        _show(cells[1:, 1:][index], grid[index])
     figure.savefig(path, dpi=120)
     plt.close(figure)
 

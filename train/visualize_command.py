@@ -21,7 +21,7 @@ from train.comparison import (
     read_result,
 )
 from train.data.identity import identity_of
-from train.data.prepared import DataError, PreparedFaces, read_prepared
+from train.data.prepared import DataError, read_prepared
 from train.decision import Prior
 from train.embedding import Embedding, embed, expression_features, read_people
 from train.evaluate import result_name
@@ -30,7 +30,7 @@ from train.recipes.ipd_fer_options import IpdFerOptions
 from train.recipes.joint_pose_expression import JointPoseExpression, JointPoseExpressionOptions
 from train.run import RunFolder
 from train.visualize import (
-    examples,
+    chosen,
     plot_confusion,
     plot_curves,
     plot_embeddings,
@@ -40,6 +40,7 @@ from train.visualize import (
     write_figure,
 )
 from train.visualize_fdrl import FDRL_FIGURES
+from train.visualize_tdgan import TDGAN_FIGURES
 
 Split = Literal["train", "validation", "test"]
 Run = Annotated[Path, tyro.conf.arg(name="run")]
@@ -67,7 +68,7 @@ class Faces:
 
     def run(self) -> None:
         data, recipe = read_prepared(self.data), self._recipe()
-        rows = _chosen(data, self.split, self.ids, self.count)
+        rows = chosen(data, self.split, self.ids, self.count)
         faces = torch.from_numpy(np.array(data.faces[rows]))
         with torch.no_grad():
             f_id = identity_of(recipe.identity, faces)
@@ -106,7 +107,7 @@ class Codes:
 
     def run(self) -> None:
         data, recipe = read_prepared(self.data), self._recipe()
-        rows = _chosen(data, self.split, self.ids, self.count)
+        rows = chosen(data, self.split, self.ids, self.count)
         faces, codes = torch.from_numpy(np.array(data.faces[rows])), recipe.codes
         grids = recipe.synthesise(faces, codes.every())
         grids = grids.reshape(len(rows), codes.poses, len(codes.expressions), *grids.shape[2:])
@@ -227,15 +228,4 @@ VISUALIZE = {
     "confusion": Confusion,
     "pose": Pose,
     "ablation": Ablation,
-} | FDRL_FIGURES
-
-
-def _chosen(data: PreparedFaces, split: str, ids: tuple[str, ...], count: int) -> np.ndarray:
-    if not ids:
-        return examples(data, data.rows(split), count)
-    row_of = {data.ids[row]: row for row in data.rows(split)}
-    missing = [each for each in ids if each not in row_of]
-    if missing:
-        some = ", ".join(list(row_of)[:3])
-        raise DataError(f"There is no face {', '.join(missing)} in {split}, but {some}, …")
-    return np.array([row_of[each] for each in ids])
+} | FDRL_FIGURES | TDGAN_FIGURES

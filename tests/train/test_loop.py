@@ -85,6 +85,21 @@ def test_a_deadline_ends_the_run_after_the_epoch_and_resume_goes_on(tiny_data, t
     assert len(fit("baseline", how, SMALL, data, resume=False)) == 2
 
 
+@pytest.mark.parametrize(("mean_class", "best"), [(0.0, 1), (0.4, 1), (0.6, 2), (1.0, 2)])
+def test_mean_class_accuracy_may_choose_the_epoch(
+    tiny_data, tmp_path, monkeypatch, mean_class, best
+):
+    scores = iter([(0.90, 0.60), (0.80, 0.70)])
+
+    def validate(*_):
+        return dict(zip(("accuracy", "mean_class_accuracy"), next(scores)))
+
+    monkeypatch.setattr(Baseline, "validate", validate)
+    how = options(tiny_data, tmp_path / "run", mean_class=mean_class)
+    fit("baseline", how, SMALL, read_prepared(tiny_data), resume=False)
+    assert load_state(how.run / "best.safetensors")["log"]["epoch"] == best
+
+
 def test_a_loss_that_is_no_number_is_noticed_within_the_epoch(tiny_data, tmp_path, monkeypatch):
     data = read_prepared(tiny_data)
     steps = []

@@ -1,6 +1,7 @@
 import csv
 import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,10 @@ def command(tiny_data, tmp_path):
 
 
 def test_every_method_gets_the_same_budget():
-    command = Reproduce(identity="x", paper=True, epochs=4, augmentation=Augmentation(rotation=1.0))
+    command = Reproduce(
+        identity="x", faces=Path("people"), paper=True, epochs=4,
+        augmentation=Augmentation(rotation=1.0),
+    )  # fmt: skip
     found = {name: command._options(name, 3) for name in command.methods}
 
     assert set(found) == set(METHODS) and {how.seed for how, _ in found.values()} == {3}

@@ -1,4 +1,5 @@
-"""Any dataset in a folder per class: ``<split>/<class>/picture`` or ``<class>/picture``."""
+"""Any dataset in a folder per class: ``<split>/<class>/picture`` or ``<class>/picture``; or in one
+per person."""
 
 from __future__ import annotations
 
@@ -59,12 +60,27 @@ def list_folders(source: Path) -> tuple[list[Picture], tuple[str, ...]]:
     return pictures, tuple(name for name in EXPRESSIONS if name in present)
 
 
+def list_people(source: Path, people: int | None = None) -> tuple[list[Picture], tuple[str, ...]]:
+    """The pictures in the folders of `source`, each named after a person, and these names.
+
+    people: the first so many that have pictures, by their names; all by default. All pictures are
+    of the split train. DataError where there are not two people.
+    """
+    if not source.is_dir():
+        raise DataError(f"{source} is not a folder.")
+    of_person = {
+        folder.name: _labelled(source, folder, "train", folder.name) for folder in _folders(source)
+    }
+    names = tuple(name for name, pictures in of_person.items() if pictures)[:people]
+    if len(names) < 2:
+        raise DataError(f"{source} should have a folder of pictures for each of several people.")
+    return [picture for name in names for picture in of_person[name]], names
+
+
 def list_class(source: Path, folder: Path, split: str) -> list[Picture]:
     """The pictures in a folder that is named after their class; their ids are paths below
     `source`."""
-    label = class_of(folder)
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    return [Picture(path.relative_to(source).as_posix(), split, label, path) for path in paths]
+    return _labelled(source, folder, split, class_of(folder))
 
 
 def class_of(folder: Path) -> str:
@@ -78,3 +94,8 @@ def class_of(folder: Path) -> str:
 
 def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._")
+
+
+def _labelled(source: Path, folder: Path, split: str, label: str) -> list[Picture]:
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    return [Picture(path.relative_to(source).as_posix(), split, label, path) for path in paths]

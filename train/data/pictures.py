@@ -107,6 +107,19 @@ def aligned_face(picture: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray
     return face, rotation_of(transform)
 
 
+def read_faces(paths: Sequence[Path]) -> np.ndarray:
+    """The largest face in each picture file, aligned: uint8 (n, 112, 112, 3), RGB. DataError for
+    the first one without a face that MTCNN finds."""
+    finder, faces = FaceFinder(), []
+    for path in paths:
+        picture = read_picture(path, grey=False)
+        points = finder.landmarks(picture)
+        if points is None:
+            raise DataError(f"{path}: MTCNN finds no face in it.")
+        faces.append(aligned_face(picture, points)[0])
+    return np.stack(faces)
+
+
 def one_hot(label: str, classes: tuple[str, ...]) -> tuple[int, ...]:
     """One vote for `label`; none at all for ""."""
     return tuple(int(name == label) for name in classes)

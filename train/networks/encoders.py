@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from train.networks.inception import HALVINGS, InceptionLayers
 from train.networks.mobilefacenet import FEATURE_DIM, MARGIN, MobileFaceNet, normalised
 
 
@@ -37,6 +38,11 @@ class ResNetSpec(EncoderSpec):
     stem_stride: int
 
 
+@dataclass(frozen=True)
+class InceptionSpec(EncoderSpec):
+    """One of the encoders of TDGAN's Table I."""
+
+
 ENCODERS = {
     # The paper's network, for faces of 112 px.
     "resnet18": ResNetSpec(112, 3, 64, (2, 2, 2, 2), stem_stride=2),
@@ -46,6 +52,9 @@ ENCODERS = {
     "resnet10-half": ResNetSpec(56, 1, 32, (1, 1, 1, 1), stem_stride=2),
     # Made for phones; can start from the weights of a recognition network (train.initial).
     "mobilefacenet": EncoderSpec(112, 3, 64),
+    # That of TDGAN, with the paper's grey faces and widths; on 56 px as costly as resnet18-half.
+    "inception": InceptionSpec(112, 1, 32),
+    "inception-56": InceptionSpec(56, 1, 32),
 }
 
 
@@ -105,6 +114,7 @@ class ResNet(nn.Module):
     """A residual network over pixels in 0…1; float (n, channels, size, size) → (n, feature_dim).
 
     A `feature_dim` other than the network's own, 8·width, is reached through a linear layer.
+    map_shape: channels and side of what :meth:`maps` gives.
     """
 
     MEAN, DEVIATION = 0.5, 0.25
@@ -114,6 +124,7 @@ class ResNet(nn.Module):
         self.spec = spec
         own = spec.width * 8
         self.feature_dim = feature_dim or own
+        self.map_shape = own, halved(spec.size, 4 + spec.stem_stride // 2)
         layers = [
             nn.Conv2d(spec.channels, spec.width, 3, spec.stem_stride, 1, bias=False),
             nn.BatchNorm2d(spec.width),
@@ -130,8 +141,11 @@ class ResNet(nn.Module):
         self.project = nn.Identity() if self.feature_dim == own else nn.Linear(own, feature_dim)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        maps = self.layers((pixels - self.MEAN) / self.DEVIATION)
-        return self.project(maps.mean(dim=(2, 3)))
+        return self.project(self.maps(pixels).mean(dim=(2, 3)))
+
+    def maps(self, pixels: Tensor) -> Tensor:
+        """What the feature is the mean of: (n, 8·width, side, side)."""
+        return self.layers((pixels - self.MEAN) / self.DEVIATION)
 
 
 class MobileFaceNetEncoder(nn.Module):
@@ -152,7 +166,46 @@ class MobileFaceNetEncoder(nn.Module):
         return self.project(self.layers(normalised(pixels[:, :, :, MARGIN:-MARGIN])))
 
 
-def build_encoder(name: str, feature_dim: int | None = None) -> ResNet | MobileFaceNetEncoder:
+class InceptionEncoder(nn.Module):
+    """An encoder of TDGAN over pixels in 0…1; float (n, channels, size, size) → (n, feature_dim).
+
+    Its own feature are all numbers of its maps, as Table I has it: their mean would be much the
+    same for all faces, since each map is normalised. Another `feature_dim` is reached through a
+    linear layer. map_shape: channels and side of what :meth:`maps` gives.
+    """
+
+    def __init__(self, spec: InceptionSpec, feature_dim: int | None = None):
+        super().__init__()
+        self.spec = spec
+        self.map_shape = 4 * spec.width, halved(spec.size, HALVINGS)
+        own = self.map_shape[0] * self.map_shape[1] ** 2
+        self.feature_dim = feature_dim or own
+        self.layers = InceptionLayers(spec.channels, spec.width)
+        self.project = nn.Identity() if self.feature_dim == own else nn.Linear(own, feature_dim)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.project(self.maps(pixels).flatten(1))
+
+    def maps(self, pixels: Tensor) -> Tensor:
+        """(n, 4·width, side, side)."""
+        return self.layers(pixels)
+
+
+NETWORKS = {
+    ResNetSpec: ResNet,
+    InceptionSpec: InceptionEncoder,
+    EncoderSpec: MobileFaceNetEncoder,
+}
+
+Encoder = ResNet | MobileFaceNetEncoder | InceptionEncoder
+
+
+def halved(side: int, times: int) -> int:
+    """A side after so many layers of stride 2, each of which rounds up."""
+    return -(-side // 2**times)
+
+
+def build_encoder(name: str, feature_dim: int | None = None) -> Encoder:
     """The encoder of that name with fresh weights; ValueError lists the names there are.
 
     feature_dim: how many numbers a face becomes; the network's own count by default.
@@ -160,5 +213,4 @@ def build_encoder(name: str, feature_dim: int | None = None) -> ResNet | MobileF
     if name not in ENCODERS:
         raise ValueError(f"There is no network {name!r}; choose from {', '.join(ENCODERS)}.")
     spec = ENCODERS[name]
-    network = ResNet if isinstance(spec, ResNetSpec) else MobileFaceNetEncoder
-    return network(spec, feature_dim)
+    return NETWORKS[type(spec)](spec, feature_dim)

@@ -6,12 +6,14 @@ from train.recipes.fdrl import Fdrl
 from train.recipes.ipd_fer import IpdFer
 from train.recipes.joint_pose_expression import JointPoseExpression
 from train.recipes.pretrain import Pretrain
+from train.recipes.tdgan import Tdgan
 
 RECIPES = {
     "baseline": Baseline,
     "ipd_fer": IpdFer,
     "fdrl": Fdrl,
     "joint_pose_expression": JointPoseExpression,
+    "tdgan": Tdgan,
     "pretrain": Pretrain,
     "distill": Distill,
 }

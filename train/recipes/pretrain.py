@@ -36,7 +36,6 @@ class Pretrain(Baseline):
 
     options_type = PretrainOptions
     feature_dim = FEATURE_DIM
-    criterion = "variance_explained"
 
     def __init__(self, options: PretrainOptions, classes: tuple[str, ...]):
         super().__init__(options, classes)
@@ -80,6 +79,9 @@ class Pretrain(Baseline):
             error += float((feature.float() - batch.extra).square().sum())
             spread += float(batch.extra.square().sum())
         return {"variance_explained": 1 - error / spread}
+
+    def score(self, row: dict, mean_class: float) -> float:
+        return row["variance_explained"]
 
 
 def feature_error(feature: Tensor, target: Tensor) -> Tensor:

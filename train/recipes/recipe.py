@@ -22,8 +22,6 @@ class Recipe(ABC):
     options_type: type
     feature_dim: int | None = None
     """Numbers in f_exp and f_pose; None for each encoder's own count."""
-    criterion: str = "accuracy"
-    """Which score of :meth:`validate` chooses the best epoch; higher is better."""
     model: FaceModel
 
     @classmethod
@@ -65,6 +63,11 @@ class Recipe(ABC):
         pose = pose_scores(found, data.pose[rows], bins, known)
         errors = {f"{angle}_error": pose[angle] for angle in ("yaw", "pitch", "roll")}
         return {key: scores[key] for key in ("accuracy", "mean_class_accuracy")} | errors
+
+    def score(self, row: dict, mean_class: float) -> float:
+        """What chooses the best epoch, higher is better: of the scores of :meth:`validate` the
+        accuracy, and of mean-class accuracy the share `mean_class`."""
+        return (1 - mean_class) * row["accuracy"] + mean_class * row["mean_class_accuracy"]
 
     def picture(self, data: PreparedFaces, extra: np.ndarray | None, path: Path) -> None:
         """Draw after an epoch what can be seen of the training; nothing by default."""

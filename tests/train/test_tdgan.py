@@ -1,0 +1,443 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+import tyro
+from torch import nn
+from tyro.conf import OmitArgPrefixes
+
+import train.recipes.tdgan as tdgan
+from engine.session import open_session
+from tests.train.people import NAMES, write_people
+from tests.train.training import assert_same, changed_by, fit_interrupted
+from train.__main__ import Fit, main
+from train.augment import Augmentation
+from train.checkpoint import load_state
+from train.data.batches import FaceDataset
+from train.data.people import People
+from train.data.prepared import DataError, read_prepared
+from train.export import export_run, load_model
+from train.loop import FitOptions, fit, make_fabric
+from train.methods import METHODS, title_of
+from train.networks.identity import Identity
+from train.recipes.baseline import BaselineOptions
+from train.recipes.tdgan import Tdgan, TdganOptions
+from train.reproduce import PAPER, SMALL, Reproduce
+
+STILL = Augmentation(rotation=0, shift=0, zoom=0, light=0, erase=0, blur=0)
+OPTIONS = TdganOptions(network="resnet10-half", dropout=0.0, rate=1e-3, decoder_width=4)
+PARTS = ("E_e", "M_ER", "pose", "E_f", "Emb", "D_g", "D_f", "D_e")
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    return write_people(tmp_path_factory.mktemp("prepared") / "people")
+
+
+def make_recipe(data, people, precision="32-true", **changes) -> Tdgan:
+    torch.manual_seed(0)
+    recipe = Tdgan(dataclasses.replace(OPTIONS, faces=people, **changes), data.classes)
+    recipe.setup(make_fabric("cpu", precision), steps=400)
+    return recipe
+
+
+def make_batch(data, count=6):
+    return FaceDataset(data, data.rows("train")).__getitems__(list(range(count)))
+
+
+def parts(recipe) -> dict[str, nn.Module]:
+    generator, expression = recipe.generator, recipe.model.expression
+    modules = (
+        expression.encoder, expression.classifier, recipe.model.pose, generator.faces,
+        generator.embedding, generator.decoder, recipe.judge_f, recipe.judge_e,
+    )  # fmt: skip
+    return dict(zip(PARTS, modules, strict=True))
+
+
+def with_gradient(recipe) -> set[str]:
+    return {
+        name for name, part in parts(recipe).items()
+        if any(w.grad is not None and w.grad.any() for w in part.parameters())
+    }  # fmt: skip
+
+
+def generated(recipe, batch):
+    sample, pose = recipe._see(batch)
+    return sample, pose, recipe.generate(
+        sample.i_f, sample.i_e, recipe.generator.noise(sample.i_f)
+    )  # fmt: skip
+
+
+# The updates.
+
+
+def test_each_update_changes_what_it_may_and_leaves_no_gradient(data, people):
+    recipe, batch = make_recipe(data, people), make_batch(data)
+    sample, pose, made = generated(recipe, batch)
+    updates = {
+        ("D_f",): lambda: recipe.update_face_judge(sample, made.image.detach()),
+        ("D_e",): lambda: recipe.update_expression_judge(sample),
+        ("M_ER", "pose"): lambda: recipe.update_recognition(sample, made.d_e, batch, pose),
+        ("E_e", "E_f", "Emb", "D_g"): lambda: recipe.update_generator(sample, made),
+    }
+    for changed, update in updates.items():
+        assert changed_by(parts(recipe), update) == set(changed)
+        for name, part in parts(recipe).items():
+            assert all(weight.grad is None for weight in part.parameters()), (changed, name)
+            assert all(weight.requires_grad for weight in part.parameters())
+            assert all(module.training for module in part.modules())
+
+
+def test_the_gradient_of_m_er_ends_at_the_representation(data, people, monkeypatch):
+    recipe, batch = make_recipe(data, people), make_batch(data)
+    sample, pose, made = generated(recipe, batch)
+    monkeypatch.setattr(recipe, "update", lambda losses: losses["expression"].backward())
+    recipe.update_recognition(sample, made.d_e, batch, pose)
+    assert with_gradient(recipe) == {"M_ER"}
+
+
+def test_discriminators_and_the_frozen_network_get_no_gradient_from_the_generator(
+    data, people, monkeypatch
+):
+    identity = Identity(Columns(), 112, 8)
+    monkeypatch.setattr(tdgan, "load_identity", lambda spec: identity)
+    recipe = make_recipe(data, people, perceptual="stand-in")
+    sample, _, made = generated(recipe, make_batch(data))
+    monkeypatch.setattr(recipe, "_descend", lambda name, loss: loss.backward())
+    recipe.update_generator(sample, made)
+    assert with_gradient(recipe) == {"E_e", "E_f", "Emb", "D_g"}
+    assert all(w.grad is None and not w.requires_grad for w in identity.parameters())
+    assert all(w.requires_grad for name in ("D_f", "D_e") for w in parts(recipe)[name].parameters())
+
+
+class Columns(nn.Module):
+    """A stand-in recognition network: what each column of the face is like."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.eye(96))
+
+    def forward(self, pixels):
+        return pixels.mean(dim=(1, 2)) @ self.weight
+
+
+def test_with_a_frozen_network_l_p_is_of_its_features(data, people, monkeypatch):
+    monkeypatch.setattr(tdgan, "load_identity", lambda spec: Identity(Columns(), 112, 8))
+    recipe = make_recipe(data, people, perceptual="stand-in", lambda_p=2.0)
+    sample, _, made = generated(recipe, make_batch(data))
+    found = recipe._perceptual(sample, made)
+    expected = 2 * (recipe.identity(sample.i_f) - recipe.identity(made.image)).abs().mean()
+    assert found.item() == pytest.approx(expected.item()) and expected > 0
+
+
+def test_l_p_is_of_e_f_which_learns_nothing_from_being_the_yardstick(data, people):
+    recipe = make_recipe(data, people, network="inception-56", lambda_p=2.0)
+    sample, _, made = generated(recipe, make_batch(data, 2))
+    i_g = made.image.detach().requires_grad_()
+    found = recipe._perceptual(sample, made._replace(image=i_g))
+    expected = 2 * (made.d_f - recipe.generator.faces.maps(i_g)).abs().mean()
+    torch.testing.assert_close(found, expected)
+    found.backward()
+    assert i_g.grad.any() and not with_gradient(recipe)
+    assert all(weight.requires_grad for weight in recipe.generator.faces.parameters())
+
+
+TERMS = {"lambda_gf": 0.0, "lambda_ge": 0.0, "lambda_d": 0.0, "lambda_p": 0.0}
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_each_term_reaches_both_branches(data, people, monkeypatch, term):
+    recipe = make_recipe(data, people, **(TERMS | {term: 1.0}))
+    sample, _, made = generated(recipe, make_batch(data))
+    monkeypatch.setattr(recipe, "_descend", lambda name, loss: loss.backward())
+    recipe.update_generator(sample, made)
+    assert with_gradient(recipe) == {"E_e", "E_f", "Emb", "D_g"}
+
+
+def test_the_generator_descends_equation_9(data, people, monkeypatch):
+    weights = {"lambda_gf": 2.0, "lambda_ge": 3.0, "lambda_d": 5.0, "lambda_p": 7.0}
+    recipe, seen = make_recipe(data, people, **weights), {}
+    monkeypatch.setattr(recipe, "_descend", lambda name, loss: seen.update({name: loss.item()}))
+    sample, _, made = generated(recipe, make_batch(data))
+    losses = {
+        name: loss.item() for name, loss in recipe.update_generator(sample, made).items()
+    }
+    expected = 2 * losses["person_of_made"] + 3 * losses["expression_of_made"]
+    expected += losses["consistency"] + losses["perceptual"]
+    assert seen == {"generator": pytest.approx(expected, rel=1e-5)}
+
+
+def test_the_discriminators_ascend_equation_5(data, people):
+    recipe = make_recipe(data, people, judge_every=1)
+    sample, _, made = generated(recipe, make_batch(data))
+
+    def update():
+        i_g = made.image.detach()
+        losses = recipe.update_face_judge(sample, i_g) | recipe.update_expression_judge(sample)
+        return {name: loss.item() for name, loss in losses.items()}
+
+    first = update()
+    assert set(first) == {"judge_f", "judge_e"} and all(loss > 0 for loss in first.values())
+    for _ in range(8):
+        last = update()
+    assert all(last[name] < loss for name, loss in first.items())
+
+
+def test_d_f_is_updated_at_every_so_many_th_step(data, people, monkeypatch):
+    recipe, batch = make_recipe(data, people, judge_every=3), make_batch(data, 4)
+    updated, descend = [], recipe._descend
+    monkeypatch.setattr(
+        recipe, "_descend", lambda name, loss: (updated.append(name), descend(name, loss))
+    )
+    losses = [recipe.step(batch)["judge_f"].item() for _ in range(4)]
+    judges = [name for name in updated if name.startswith("judge")]
+    assert judges == ["judge_e", "judge_f", "judge_e", "judge_e", "judge_e", "judge_f"]
+    assert losses[1] == losses[2] == 0 and losses[0] > 3 * 0.5, "as if of all three"
+
+
+def test_made_faces_are_shown_to_d_f_alone_and_as_fake(data, people, monkeypatch):
+    recipe = make_recipe(data, people)
+    sample, _, made = generated(recipe, make_batch(data))
+    seen, values = {}, []
+    for name in ("see_person", "see_expression"):
+        getattr(recipe, name).register_forward_pre_hook(
+            lambda module, inputs, name=name: seen.update({name: inputs[0]})
+        )
+    value = tdgan.face_value
+    monkeypatch.setattr(tdgan, "face_value", lambda *what: (values.append(what), value(*what))[1])
+    recipe.update_face_judge(sample, made.image.detach())
+    recipe.update_expression_judge(sample)
+    assert torch.equal(seen["see_person"], torch.cat([sample.i_f, made.image]))
+    assert torch.equal(seen["see_expression"], sample.i_e)
+    real, person, fake = values[0]
+    assert real.shape == fake.shape == (6, len(NAMES) + 1) and torch.equal(person, sample.person)
+
+
+def test_both_inputs_are_made_again_by_the_right_branches(data, people, monkeypatch):
+    """Î_f = G(I_g, I_f) and Î_e = G(I_e, I_g)."""
+    recipe = make_recipe(data, people)
+    sample, _, made = generated(recipe, make_batch(data))
+    seen, compared, i_g = [], [], made.image
+    recipe.generate.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
+    loss = tdgan.consistency_loss
+    monkeypatch.setattr(
+        tdgan, "consistency_loss", lambda *what: (compared.append(what), loss(*what))[1]
+    )
+    recipe._consistency(sample, i_g)
+    faces, expressions, _ = seen[0]
+    assert torch.equal(faces, torch.cat([i_g, sample.i_e]))
+    assert torch.equal(expressions, torch.cat([sample.i_f, i_g]))
+    remade_f, i_f, remade_e, i_e, _ = compared[0]
+    assert torch.equal(i_f, sample.i_f) and torch.equal(i_e, sample.i_e)
+    assert not torch.equal(remade_f, remade_e) and remade_f.shape == i_f.shape
+
+
+def test_without_dic_nothing_is_made_again(data, people):
+    recipe = make_recipe(data, people, dic=False)
+    sample, _, made = generated(recipe, make_batch(data))
+    passes = []
+    recipe.generate.register_forward_pre_hook(lambda module, inputs: passes.append(inputs))
+    losses = recipe.update_generator(sample, made)
+    assert not passes and set(losses) == {"person_of_made", "expression_of_made", "perceptual"}
+
+
+def test_batch_normalisation_remembers_the_inputs_alone(data, people):
+    recipe = make_recipe(data, people)
+    sample, _, made = generated(recipe, make_batch(data))
+    norms = [each for each in recipe.generator.modules() if isinstance(each, nn.BatchNorm2d)]
+    before = [norm.running_mean.clone() for norm in norms]
+    recipe.update_generator(sample, made)
+    assert norms and all(torch.equal(n.running_mean, b) for n, b in zip(norms, before, strict=True))
+    assert all(norm.momentum == 0.1 for norm in norms)
+
+
+# The pairs.
+
+
+def test_people_are_drawn_at_random_from_the_training_faces(people):
+    data = read_prepared(people)
+    drawn = People(data)
+    assert drawn.count == 3 and set(drawn.rows) == set(data.rows("train"))
+    torch.manual_seed(0)
+    faces, person = drawn.draw(200)
+    assert faces.shape == (200, 112, 112, 1) and faces.dtype == torch.uint8
+    columns = [faces[:, 56, 16 + 36 * k, 0] > 150 for k in range(3)]
+    assert torch.equal(torch.stack(columns).int().argmax(dim=0), person)
+    assert torch.bincount(person).min() > 40
+    assert not torch.equal(person, person.sort().values), "pairs are not made in any order"
+
+
+def test_faces_keep_their_looks_and_expressions_are_augmented(data, people):
+    changes = Augmentation(rotation=0, shift=0, zoom=0, light=0.9, erase=1.0, blur=0)
+    recipe, batch = make_recipe(data, people, augmentation=changes), make_batch(data)
+    sample, _ = recipe._see(batch)
+    look = recipe.model.expression_input
+    known = look(torch.from_numpy(np.array(recipe.people.faces)))
+    known = torch.cat([known, known.flip(3)])
+    nearest = (sample.i_f[:, None] - known[None]).abs().amax(dim=(2, 3, 4)).amin(dim=1)
+    assert nearest.max() < 1e-3
+    either_way = torch.stack([sample.i_e, sample.i_e.flip(3)])
+    changed = (either_way - look(batch.faces)).abs().amax(dim=(2, 3, 4)).amin(dim=0)
+    assert changed.min() > 0.05
+
+
+def test_soft_and_hard_labels_of_the_expressions(data, people):
+    batch = make_batch(data)
+    batch = dataclasses.replace(batch, target=torch.full_like(batch.target, 0.125))
+    soft, _ = make_recipe(data, people)._see(batch)
+    hard, _ = make_recipe(data, people, hard_labels=True)._see(batch)
+    assert torch.equal(soft.expression, batch.target)
+    assert torch.equal(hard.expression.argmax(dim=1), batch.label)
+
+
+# CNN-Base.
+
+
+def test_cnn_base_is_the_encoder_and_m_er_from_end_to_end(data):
+    recipe, batch = make_recipe(data, None, gan=False, mixup=0.2), make_batch(data)
+    full = make_recipe(data, None, gan=False)
+    assert recipe.model.state_dict().keys() == full.model.state_dict().keys()
+    moved = {"encoder": recipe.model.expression.encoder, "M_ER": recipe.model.expression.classifier,
+             "pose": recipe.model.pose}  # fmt: skip
+    assert changed_by(moved, lambda: recipe.step(batch)) == set(moved)
+    assert set(recipe.step(batch)) == {"expression", "yaw_bin", "pose"}
+    assert set(recipe.state()) == {"model", "optimizer", "schedule"}
+
+
+def test_cnn_base_and_tdgan_keep_the_same_networks(data, people):
+    options = dataclasses.asdict(OPTIONS)
+    models = [Tdgan.face_model(options | {"gan": gan}, 8) for gan in (True, False)]
+    one, other = (
+        {name: value.shape for name, value in model.state_dict().items()} for model in models
+    )
+    assert one == other
+
+
+# A whole run.
+
+
+@pytest.mark.slow
+def test_64_faces_are_learnt(data, people):
+    """All of it at once: E_e and M_ER know the expressions, D_e finds them in made faces, and both
+    inputs are made again better and better."""
+    batch = make_batch(data, 64)
+    assert len(batch.faces) == 64
+    recipe = make_recipe(
+        data, people, "bf16-mixed", augmentation=STILL, schedule="paper", generator_rate=1e-3
+    )
+    log = [recipe.step(batch) for _ in range(26)]
+    first, last = ({name: loss.item() for name, loss in row.items()} for row in (log[0], log[-1]))
+    assert last["consistency"] < 0.9 * first["consistency"]
+    assert last["expression_of_made"] < 0.5 * first["expression_of_made"]
+    assert last["perceptual"] < 0.8 * first["perceptual"]
+    assert last["expression"] < 0.05 * first["expression"]
+    with torch.no_grad():  # by the batch's statistics: the running ones lag behind
+        found = recipe.model(batch.faces).expression.argmax(dim=1)
+    assert (found == batch.label).float().mean() == 1
+
+
+def fit_options(data, run, **changes) -> FitOptions:
+    defaults = {"epochs": 2, "batch_size": 32, "precision": "32-true", "device": "cpu"}
+    return FitOptions(data, run, **(defaults | changes))
+
+
+@pytest.fixture(scope="module")
+def options(people):
+    return dataclasses.replace(OPTIONS, faces=people, dropout=0.1)
+
+
+@pytest.fixture(scope="module")
+def run(tiny_data, data, options, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tdgan"
+    fit("tdgan", fit_options(tiny_data, folder), options, data, resume=False)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    run, tiny_data, data, options, tmp_path, monkeypatch
+):
+    how = fit_options(tiny_data, tmp_path / "broken")
+    fit_interrupted(monkeypatch, "tdgan", how, options, data)
+    whole, broken = (load_state(path / "last.safetensors") for path in (run, how.run))
+    for one, other in (
+        (whole["averaged"], broken["averaged"]),
+        (whole["recipe"]["model"], broken["recipe"]["model"]),
+        (whole["recipe"]["networks"], broken["recipe"]["networks"]),
+    ):
+        assert_same(one, other)
+    for name, optimizer in whole["recipe"]["optimizers"].items():
+        for index, moments in optimizer["state"].items():
+            assert_same(moments, broken["recipe"]["optimizers"][name]["state"][index])
+
+
+@pytest.mark.slow
+def test_what_is_kept_is_one_branch_and_the_pose_and_exports(
+    tiny_data, data, options, tmp_path
+):
+    options = dataclasses.replace(options, network="inception-56")
+    how = fit_options(tiny_data, tmp_path / "run", epochs=1, batch_size=64)
+    fit("tdgan", how, options, data, resume=False)
+    model, config = load_model(how.run)
+    assert config["recipe"] == "tdgan"
+    assert not [name for name in model.state_dict() if "judge" in name or "decoder" in name]
+    path = export_run(how.run, tmp_path / "tdgan.onnx")
+    faces = np.array(data.faces[:3])
+    with torch.no_grad():
+        expected = model(torch.from_numpy(faces))
+    with open_session(path) as session:
+        found = session.run({"faces": np.repeat(faces, 3, axis=3)})
+    np.testing.assert_allclose(found["expression"], expected.expression.softmax(1), atol=1e-4)
+    np.testing.assert_allclose(found["pose"], expected.pose, atol=1e-2)
+    assert (how.run / "faces-1.png").read_bytes()[:4] == b"\x89PNG"
+
+
+# Its place among the methods.
+
+
+def test_the_methods_have_their_names():
+    def title(**off):
+        return title_of("tdgan", {"gan": True, "dic": True} | off)
+
+    assert title() == METHODS["tdgan"].title == "TDGAN"
+    assert title(dic=False) == METHODS["tdgan_no_dic"].title == "TDGAN without DIC"
+    assert title(gan=False) == METHODS["tdgan_base"].title == "TDGAN's CNN-Base"
+
+
+def test_reproduce_gives_it_the_budget_of_all(people):
+    command = Reproduce(faces=people)
+    found = {name: command._options(name, 0)[1] for name in METHODS if name.startswith("tdgan")}
+    for options in found.values():
+        assert (options.network, options.rate, options.faces) == (SMALL.network, SMALL.rate, people)
+        assert options.decoder_width == SMALL.decoder_width
+    assert not found["tdgan_base"].gan and not found["tdgan_no_dic"].dic and found["tdgan"].dic
+    paper = Reproduce(faces=people, paper=True)._options("tdgan", 0)[1]
+    assert (paper.network, paper.decoder_width) == (PAPER.network, None)
+
+
+def test_what_is_missing_is_said_before_anything_is_trained(tiny_data, tmp_path, capsys):
+    arguments = ["--data", str(tiny_data), "--output", str(tmp_path / "out")]
+    assert main(["reproduce", "ferplus", *arguments, "--methods", "baseline", "tdgan"]) == 1
+    assert "TDGAN needs --faces" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    Reproduce()._options("tdgan_base", 0)
+
+
+def test_the_switches_of_the_command_line():
+    arguments = "--data d --run r --no-gan --no-dic --faces people --network inception".split()
+    options = tyro.cli(OmitArgPrefixes[Fit[TdganOptions]], args=arguments).options
+    assert not options.gan and not options.dic and options.network == "inception"
+    assert BaselineOptions().dropout == options.dropout
+
+
+def test_what_cannot_be_trained_is_one_clear_line(data, people, tiny_data):
+    with pytest.raises(DataError, match="TDGAN needs --faces.*prepare people"):
+        make_recipe(data, None)
+    with pytest.raises(DataError, match="--mixup is for --no-gan alone"):
+        make_recipe(data, people, mixup=0.2)
+    with pytest.raises(DataError, match="needs an encoder with square maps"):
+        make_recipe(data, people, network="mobilefacenet")
+    one = dataclasses.replace(read_prepared(people), label=np.zeros(24, dtype=np.int64))
+    with pytest.raises(DataError, match="several people"):
+        People(one)
