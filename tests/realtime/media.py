@@ -99,6 +99,24 @@ def turn(path: Path, quarters: int) -> Path:
     return target
 
 
+def repeat(path: Path, times: int, target: Path) -> Path:
+    """A video that plays the one in `path` so many times on end, its packets as they are."""
+    with av.open(str(target), "w") as output:
+        stream, start = None, 0
+        for _ in range(times):
+            with av.open(str(path)) as video:
+                stream = stream or output.add_stream_from_template(video.streams.video[0])
+                for packet in video.demux(video=0):
+                    if packet.dts is None:
+                        continue
+                    packet.pts += start
+                    packet.dts += start
+                    packet.stream = stream
+                    output.mux(packet)
+                start += video.streams.video[0].duration
+    return target
+
+
 def make_face(
     center=(80.0, 60.0), size=50.0, label=1, probability=0.9, pose=(0.0, 0.0, 0.0), track_id=0
 ) -> Face:

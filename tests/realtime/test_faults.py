@@ -14,7 +14,6 @@ from tests.realtime.faults import CLIP, Options, camera_fault, stream_fault
     [
         (camera_fault, "busy"),
         (camera_fault, "slow"),
-        (stream_fault, "ended"),
         (stream_fault, "lost"),
     ],
 )

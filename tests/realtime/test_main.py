@@ -16,7 +16,7 @@ import pytest
 import realtime.__main__
 from engine.registry import MODELS
 from realtime.__main__ import main
-from tests.realtime.media import cut, scene, turn, write_empty_video, write_video
+from tests.realtime.media import cut, repeat, scene, turn, write_empty_video, write_video
 
 ROOT = Path(__file__).resolve().parents[2]
 CLIP = ROOT / "tests/data/astronaut.mp4"
@@ -29,6 +29,12 @@ def clip(tmp_path_factory):
     with av.open(str(CLIP)) as video:
         images = [frame.to_ndarray(format="rgb24") for frame, _ in zip(video.decode(video=0), range(25))]
     return write_video(path, images)
+
+
+@pytest.fixture(scope="module")
+def long_clip(tmp_path_factory):
+    """So long that a test that has to wait for the processor still finds the program at work."""
+    return repeat(CLIP, 20, tmp_path_factory.mktemp("clip") / "long.mp4")
 
 
 def decoded(path) -> int:
@@ -175,44 +181,41 @@ def test_without_a_display_a_run_says_so_and_goes_on(clip, tmp_path, capsys, mon
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")
-def test_ctrl_c_leaves_a_playable_video_and_whole_lines(tmp_path):
+def test_ctrl_c_leaves_a_playable_video_and_whole_lines(long_clip, tmp_path):
     video, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
-    command = [sys.executable, "-m", "realtime", "--source", str(CLIP), "--no-display"]
-    process = subprocess.Popen(
-        [*command, "--output", str(video), "--jsonl", str(lines)],
-        cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and (not lines.exists() or lines.stat().st_size < 8000):
-        time.sleep(0.02)
+    process = started("--output", video, "--jsonl", lines, source=long_clip)
+    wait_for(lines, 8_000)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
 
     assert process.returncode == 130
     assert "Stopped" in error and "Traceback" not in error
     count = len(records(lines))
-    assert 5 < count < 250
+    assert count > 5
     assert abs(decoded(video) - count) <= 1
 
 
-def started(*arguments, before="") -> subprocess.Popen:
+def wait_for(path, size: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and (not path.exists() or path.stat().st_size < size):
+        time.sleep(0.02)
+
+
+def started(*arguments, source=CLIP, before="") -> subprocess.Popen:
     """The program in a process of its own, after a line of Python."""
     program = f"{before}\nimport sys\nfrom realtime.__main__ import main\nsys.exit(main())"
     return subprocess.Popen(
-        [sys.executable, "-c", program, "--source", str(CLIP), "--no-display", *map(str, arguments)],
+        [sys.executable, "-c", program, "--source", str(source), "--no-display", *map(str, arguments)],
         cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal there")
-def test_a_killed_run_leaves_a_playable_video_and_whole_lines(tmp_path):
+def test_a_killed_run_leaves_a_playable_video_and_whole_lines(long_clip, tmp_path):
     video, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
-    process = started("--output", video, "--jsonl", lines)
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and (not lines.exists() or lines.stat().st_size < 50_000):
-        time.sleep(0.02)
+    process = started("--output", video, "--jsonl", lines, source=long_clip)
+    wait_for(lines, 50_000)
     process.kill()
     process.communicate(timeout=60)
 
