@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +16,15 @@ from tqdm import tqdm
 from engine.output import check_writable, write
 from engine.session import EngineError
 from realtime.detect import Detector
+from realtime.faces import Face
 from realtime.live import LiveFeed
 from realtime.memory import resident_memory
 from realtime.overlay import draw
 from realtime.pipeline import FacePipeline, Recogniser
 from realtime.source import Frame, Source, open_source
+
+TURNS = 4
+"""Clips that the old and a fresh pipeline are compared on."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +49,9 @@ class SoakOptions:
 @dataclass(frozen=True)
 class Soak:
     """Resident memory in MB; of the first and the last thousand frames the median milliseconds
-    from frame to overlay and the mean milliseconds of processor time, which tells more on a busy
-    machine; from a camera the median age in milliseconds, capture to overlay, and the frames left
+    from frame to overlay and the mean milliseconds of processor time; at the end the median
+    milliseconds beside those of a fresh pipeline, for the machine itself is not as fast at all
+    times; from a camera the median age in milliseconds, capture to overlay, and the frames left
     out; ids given out."""
 
     frames: int
@@ -55,9 +60,11 @@ class Soak:
     growth: float
     start_ms: float
     end_ms: float
-    slowdown_percent: float
     start_cpu_ms: float
     end_cpu_ms: float
+    old_ms: float | None
+    fresh_ms: float | None
+    slowdown_percent: float | None
     start_age_ms: float | None
     end_age_ms: float | None
     dropped: int | None
@@ -75,10 +82,12 @@ def soak_command(arguments: list[str]) -> int:
         check_writable(options.json)
     with open_source(options.source) as source:
         clip = list(source)
-    recogniser, detector = Recogniser(options.model), Detector(options.min_face)
-    with FacePipeline(detector, recogniser) as pipeline:
+    with _pipeline(options) as pipeline:
         if options.camera_fps is None:
-            result = soak(pipeline, _looped(clip), options.frames, len(clip))
+            frames = _looped(clip)
+            result = soak(pipeline, frames, options.frames, len(clip))
+            with _pipeline(options) as fresh:
+                result = beside(result, (pipeline, frames), (fresh, _looped(clip)), len(clip))
         else:
             with LiveFeed(_ClipCamera(clip, options.camera_fps), reopen=_never) as feed:
                 shown = (view.frame for view in feed if view.frame)
@@ -98,11 +107,8 @@ def soak(pipeline: FacePipeline, frames: Iterator[Frame], number: int, loop: int
     seconds, processor, ages = np.zeros(number), np.zeros(number), np.full(number, np.nan)
     ids, early = set(), 0.0
     for index, frame in zip(tqdm(range(number), disable=None, leave=False), frames):
-        picture = frame.image.copy()
-        started, worked = time.perf_counter(), time.process_time()
-        faces = pipeline.process(frame)
-        draw(picture, faces)
-        seconds[index] = time.perf_counter() - started
+        worked = time.process_time()
+        faces, seconds[index] = _one(pipeline, frame)
         processor[index] = time.process_time() - worked
         if frame.captured is not None:
             ages[index] = time.monotonic() - frame.captured
@@ -125,14 +131,43 @@ def soak(pipeline: FacePipeline, frames: Iterator[Frame], number: int, loop: int
         growth=now - early,
         start_ms=start,
         end_ms=end,
-        slowdown_percent=100 * (end / start - 1),
         start_cpu_ms=start_cpu,
         end_cpu_ms=end_cpu,
+        old_ms=None,
+        fresh_ms=None,
+        slowdown_percent=None,
         start_age_ms=start_age if live else None,
         end_age_ms=end_age if live else None,
         dropped=None,
         ids=len(ids),
     )
+
+
+def beside(result: Soak, old: tuple, fresh: tuple, loop: int) -> Soak:
+    """The result with how fast the old pipeline is beside a fresh one. Each comes with its frames;
+    they take turns of a whole clip, of which the first is not counted."""
+    seconds = ([], [])
+    for turn in range(2 * (1 + TURNS)):
+        pipeline, frames = (old, fresh)[turn % 2]
+        taken = [_one(pipeline, frame)[1] for frame in islice(frames, loop)]
+        if turn > 1:
+            seconds[turn % 2].extend(taken)
+    old_ms, fresh_ms = (1000 * float(np.median(each)) for each in seconds)
+    slowdown = 100 * (old_ms / fresh_ms - 1)
+    return replace(result, old_ms=old_ms, fresh_ms=fresh_ms, slowdown_percent=slowdown)
+
+
+def _one(pipeline: FacePipeline, frame: Frame) -> tuple[list[Face], float]:
+    """The faces of a frame, and the seconds that they and their overlay took."""
+    picture = frame.image.copy()
+    started = time.perf_counter()
+    faces = pipeline.process(frame)
+    draw(picture, faces)
+    return faces, time.perf_counter() - started
+
+
+def _pipeline(options: SoakOptions) -> FacePipeline:
+    return FacePipeline(Detector(options.min_face), Recogniser(options.model))
 
 
 class _ClipCamera(Source):
