@@ -14,7 +14,7 @@ def test_memory_and_speed_are_watched(tmp_path, capsys, monkeypatch):
     assert main(["soak", "--source", CLIP, "--frames", "260", "--json", str(out)]) == 0
 
     measured = json.loads(out.read_text())
-    assert measured["frames"] == 520
+    assert measured["frames"] == 260
     assert measured["growth"] < 50, "a few hundred frames must not fill the memory"
     assert measured["start_ms"] > 0 and measured["ids"] >= 1
     assert measured["slowdown_percent"] == pytest.approx(
