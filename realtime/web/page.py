@@ -47,7 +47,8 @@ def build(networks: Networks, streams: Streams, visitors: Visitors) -> gr.Blocks
         title="Facial expression and head pose", analytics_enabled=False, delete_cache=(600, HOUR)
     ) as page:
         gr.HTML(HEAD, elem_classes="page-head")
-        with gr.Tabs():
+        # Gradio's menu for tabs that do not fit also takes some that would, on a phone.
+        with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Live"):
                 live_tab(streams)
             with gr.Tab("Picture"):

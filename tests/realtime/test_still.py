@@ -9,7 +9,7 @@ CLIP = str(Path(__file__).resolve().parents[1] / "data/astronaut.mp4")
 
 
 @pytest.mark.parametrize(
-    "frames", [80, pytest.param(1000, marks=pytest.mark.slow)]
+    "frames", [80, pytest.param(300, marks=pytest.mark.slow)]
 )
 def test_a_still_face_stands_still_before_a_noisy_camera(tmp_path, capsys, frames):
     out = tmp_path / "still.json"
