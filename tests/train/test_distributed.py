@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from tests.train.test_loop import SMALL, options
+from tests.train.test_loop import SMALL
+from tests.train.training import fit_options
 from train.data.batches import FaceDataset, Shard, training_loader
 from train.data.prepared import DataError, read_prepared
 from train.loop import fit
@@ -75,4 +76,4 @@ def test_data_without_validation_faces_is_refused(tiny_data, tmp_path):
     data = read_prepared(tiny_data)
     data = data.only(data.rows("train"))
     with pytest.raises(DataError, match="has no validation faces"):
-        fit("baseline", options(tiny_data, tmp_path / "run"), SMALL, data, resume=False)
+        fit("baseline", fit_options(tiny_data, tmp_path / "run"), SMALL, data, resume=False)

@@ -12,7 +12,7 @@ import train.networks.fdrl as networks
 import train.recipes.fdrl_equations as equations
 import train.visualize_fdrl as figures
 from engine.session import open_session
-from tests.train.training import assert_same, fit_interrupted
+from tests.train.training import assert_same_end, fit_interrupted, fit_options
 from train.__main__ import Fit, main
 from train.augment import Augmentation
 from train.calibrate import calibrate_run
@@ -24,7 +24,7 @@ from train.decision import read_decision
 from train.embedding import expression_features
 from train.evaluate import evaluate_run
 from train.export import ExportedModel, export_run, load_model
-from train.loop import FitOptions, fit, make_fabric
+from train.loop import fit, make_fabric
 from train.methods import title_of
 from train.recipes.fdrl import Fdrl, FdrlOptions
 from train.reproduce import PAPER, Reproduce
@@ -248,11 +248,6 @@ def test_sixty_four_faces_are_learnt_by_heart(data):
 # A whole run.
 
 
-def fit_options(data, run, **changes) -> FitOptions:
-    defaults = {"epochs": 2, "batch_size": 16, "precision": "32-true", "device": "cpu"}
-    return FitOptions(data, run, **(defaults | changes))
-
-
 @pytest.fixture(scope="module")
 def run(tiny_data, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "fdrl"
@@ -306,16 +301,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tiny_data, data, tmp_path, mo
     fit("fdrl", fit_options(tiny_data, tmp_path / "whole"), options, data, resume=False)
     how = fit_options(tiny_data, tmp_path / "broken")
     fit_interrupted(monkeypatch, "fdrl", how, options, data)
-
-    ends = (tmp_path / name / "last.safetensors" for name in ("whole", "broken"))
-    whole, broken = map(load_state, ends)
-    for one, other in (
-        (whole["averaged"], broken["averaged"]),
-        (whole["recipe"]["model"], broken["recipe"]["model"]),
-        (whole["recipe"]["centres"], broken["recipe"]["centres"]),
-    ):
-        assert_same(one, other)
-    assert all(values.any() for values in whole["recipe"]["centres"].values())
+    whole, _ = assert_same_end(tmp_path / "whole", how.run, "model", "centres")
+    assert all(values.any() for values in whole["centres"].values())
 
 
 def test_it_starts_from_the_encoders_of_another_run(tiny_run, data):

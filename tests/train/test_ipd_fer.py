@@ -11,14 +11,14 @@ from tyro.conf import OmitArgPrefixes
 
 import train.recipes.ipd_fer as ipd_fer
 import train.recipes.ipd_fer_equations as equations
-from tests.train.training import assert_same, changed_by, fit_interrupted
+from tests.train.training import assert_same_end, changed_by, fit_interrupted, fit_options
 from train.__main__ import Fit
 from train.augment import Augmentation
 from train.checkpoint import load_state
 from train.data.batches import FaceDataset
 from train.data.prepared import DataError
 from train.export import export_run, load_model
-from train.loop import FitOptions, fit, make_fabric
+from train.loop import fit, make_fabric
 from train.networks.identity import Identity
 from train.recipes.ipd_fer import IpdFer, IpdFerOptions
 from train.schedules import make_schedule
@@ -309,11 +309,6 @@ def test_mixup_mixes_f_id_too_and_stays_out_of_the_generator(data, tiny_data, mo
 # A whole run.
 
 
-def fit_options(data, run, **changes) -> FitOptions:
-    defaults = {"epochs": 2, "batch_size": 16, "precision": "32-true", "device": "cpu"}
-    return FitOptions(data, run, **(defaults | changes))
-
-
 @pytest.fixture(scope="module")
 def run(tiny_data, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "ipd"
@@ -353,14 +348,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tiny_data, data, tmp_path, mo
     fit("ipd_fer", fit_options(tiny_data, tmp_path / "whole"), options, data, resume=False)
     how = fit_options(tiny_data, tmp_path / "broken")
     fit_interrupted(monkeypatch, "ipd_fer", how, options, data)
-
-    ends = (tmp_path / name / "last.safetensors" for name in ("whole", "broken"))
-    whole, broken = map(load_state, ends)
-    for one, other in (
-        (whole["averaged"], broken["averaged"]),
-        (whole["recipe"]["networks"], broken["recipe"]["networks"]),
-    ):
-        assert_same(one, other)
+    assert_same_end(tmp_path / "whole", how.run, "networks")
 
 
 def test_the_networks_start_from_another_run(tiny_run, data, tiny_data):

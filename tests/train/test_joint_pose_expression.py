@@ -8,13 +8,13 @@ from torch import nn
 from tyro.conf import OmitArgPrefixes
 
 import train.visualize_command as visualize_command
-from tests.train.training import assert_same, changed_by, fit_interrupted
+from tests.train.training import assert_same_end, changed_by, fit_interrupted, fit_options
 from train.__main__ import Fit, main
 from train.augment import Augmentation
 from train.checkpoint import load_state
 from train.data.batches import FaceDataset
 from train.export import export_run, load_model
-from train.loop import FitOptions, fit, make_fabric
+from train.loop import fit, make_fabric
 from train.methods import METHODS, title_of
 from train.recipes.baseline import Baseline, BaselineOptions
 from train.recipes.joint_pose_expression import JointPoseExpression, JointPoseExpressionOptions
@@ -259,32 +259,21 @@ def test_64_faces_are_learnt_and_made_again(data):
     assert (found == batch.label).float().mean() == 1
 
 
-def fit_options(data, run, **changes) -> FitOptions:
-    defaults = {"epochs": 2, "batch_size": 32, "precision": "32-true", "device": "cpu"}
-    return FitOptions(data, run, **(defaults | changes))
-
-
 @pytest.fixture(scope="module")
 def run(tiny_data, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "joint"
     options = dataclasses.replace(OPTIONS, mixup=0.2, dropout=0.1)
-    fit("joint_pose_expression", fit_options(tiny_data, folder), options, data, resume=False)
+    how = fit_options(tiny_data, folder, batch_size=32)
+    fit("joint_pose_expression", how, options, data, resume=False)
     return folder
 
 
 @pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(run, tiny_data, data, tmp_path, monkeypatch):
     options = dataclasses.replace(OPTIONS, mixup=0.2, dropout=0.1)
-    how = fit_options(tiny_data, tmp_path / "broken")
+    how = fit_options(tiny_data, tmp_path / "broken", batch_size=32)
     fit_interrupted(monkeypatch, "joint_pose_expression", how, options, data)
-
-    whole, broken = (load_state(path / "last.safetensors") for path in (run, how.run))
-    for one, other in (
-        (whole["averaged"], broken["averaged"]),
-        (whole["recipe"]["model"], broken["recipe"]["model"]),
-        (whole["recipe"]["networks"], broken["recipe"]["networks"]),
-    ):
-        assert_same(one, other)
+    assert_same_end(run, how.run, "model", "networks")
 
 
 @pytest.mark.slow

@@ -7,18 +7,13 @@ import pytest
 import torch
 
 import train.loop
-from tests.train.training import assert_same, fit_interrupted
+from tests.train.training import assert_same_end, fit_interrupted, fit_options
 from train.checkpoint import load_state
 from train.data.prepared import DataError, read_prepared
-from train.loop import FitOptions, fit, make_fabric, warm_average
+from train.loop import fit, make_fabric, warm_average
 from train.recipes.baseline import Baseline, BaselineOptions
 
 SMALL = BaselineOptions(network="resnet10-half", dropout=0.1)
-
-
-def options(data, run, **changes) -> FitOptions:
-    defaults = {"epochs": 2, "batch_size": 16, "precision": "32-true", "device": "cpu"}
-    return FitOptions(data, run, **(defaults | changes))
 
 
 def test_the_tiny_task_is_learnt(tiny_run):
@@ -34,22 +29,21 @@ def test_the_tiny_task_is_learnt(tiny_run):
 
 def test_a_resumed_run_equals_an_uninterrupted_one(tiny_data, tmp_path, monkeypatch):
     data = read_prepared(tiny_data)
-    fit("baseline", options(tiny_data, tmp_path / "whole"), SMALL, data, resume=False)
+    fit("baseline", fit_options(tiny_data, tmp_path / "whole"), SMALL, data, resume=False)
     fit_interrupted(
-        monkeypatch, "baseline", options(tiny_data, tmp_path / "broken"), SMALL, data
+        monkeypatch, "baseline", fit_options(tiny_data, tmp_path / "broken"), SMALL, data
     )
 
-    whole, broken = (load_state(tmp_path / name / "last.safetensors") for name in ("whole", "broken"))
-    assert_same(whole["averaged"], broken["averaged"])
+    assert_same_end(tmp_path / "whole", tmp_path / "broken")
 
 
 def test_resume_and_fresh_start_do_not_mix(tiny_data, tiny_run):
     data = read_prepared(tiny_data)
     with pytest.raises(DataError, match="already holds a run"):
-        fit("baseline", options(tiny_data, tiny_run), SMALL, data, resume=False)
+        fit("baseline", fit_options(tiny_data, tiny_run), SMALL, data, resume=False)
     with pytest.raises(DataError, match="another fit.average, fit.epochs, options.dropout"):
         changed = dataclasses.replace(SMALL, mixup=0.0)
-        fit("baseline", options(tiny_data, tiny_run), changed, data, resume=True)
+        fit("baseline", fit_options(tiny_data, tiny_run), changed, data, resume=True)
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
@@ -64,7 +58,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
 
     monkeypatch.setattr(train.recipes.baseline, "soft_cross_entropy", breaks_in_the_second_epoch)
     with pytest.raises(DataError, match="epoch 2.*checkpoint of the last good epoch is kept"):
-        fit("baseline", options(tiny_data, run, epochs=3), SMALL, data, resume=False)
+        fit("baseline", fit_options(tiny_data, run, epochs=3), SMALL, data, resume=False)
 
     state = load_state(run / "last.safetensors")
     assert len(state["log"]) == 1
@@ -78,7 +72,7 @@ def test_cuda_without_cuda_says_why():
 
 
 def test_a_deadline_ends_the_run_after_the_epoch_and_resume_goes_on(tiny_data, tmp_path):
-    data, how = read_prepared(tiny_data), options(tiny_data, tmp_path / "run")
+    data, how = read_prepared(tiny_data), fit_options(tiny_data, tmp_path / "run")
     past = time.monotonic() - 1
     assert fit("baseline", how, SMALL, data, resume=False, deadline=past) == []
     assert not (how.run / "last.safetensors").exists()
@@ -95,7 +89,7 @@ def test_mean_class_accuracy_may_choose_the_epoch(
         return dict(zip(("accuracy", "mean_class_accuracy"), next(scores)))
 
     monkeypatch.setattr(Baseline, "validate", validate)
-    how = options(tiny_data, tmp_path / "run", mean_class=mean_class)
+    how = fit_options(tiny_data, tmp_path / "run", mean_class=mean_class)
     fit("baseline", how, SMALL, read_prepared(tiny_data), resume=False)
     assert load_state(how.run / "best.safetensors")["log"]["epoch"] == best
 
@@ -112,7 +106,7 @@ def test_a_loss_that_is_no_number_is_noticed_within_the_epoch(tiny_data, tmp_pat
     monkeypatch.setattr(Baseline, "step", broken)
     monkeypatch.setattr(train.loop, "CHECK_EVERY", 2)
     with pytest.raises(DataError, match="epoch 1"):
-        fit("baseline", options(tiny_data, tmp_path / "run"), SMALL, data, resume=False)
+        fit("baseline", fit_options(tiny_data, tmp_path / "run"), SMALL, data, resume=False)
     assert len(steps) == 2
 
 

@@ -10,15 +10,20 @@ from tyro.conf import OmitArgPrefixes
 import train.recipes.tdgan as tdgan
 from engine.session import open_session
 from tests.train.people import NAMES, write_people
-from tests.train.training import assert_same, changed_by, fit_interrupted
+from tests.train.training import (
+    assert_same,
+    assert_same_end,
+    changed_by,
+    fit_interrupted,
+    fit_options,
+)
 from train.__main__ import Fit, main
 from train.augment import Augmentation
-from train.checkpoint import load_state
 from train.data.batches import FaceDataset
 from train.data.people import People
 from train.data.prepared import DataError, read_prepared
 from train.export import export_run, load_model
-from train.loop import FitOptions, fit, make_fabric
+from train.loop import fit, make_fabric
 from train.methods import METHODS, title_of
 from train.networks.identity import Identity
 from train.recipes.baseline import BaselineOptions
@@ -337,11 +342,6 @@ def test_64_faces_are_learnt(data, people):
     assert (found == batch.label).float().mean() == 1
 
 
-def fit_options(data, run, **changes) -> FitOptions:
-    defaults = {"epochs": 2, "batch_size": 32, "precision": "32-true", "device": "cpu"}
-    return FitOptions(data, run, **(defaults | changes))
-
-
 @pytest.fixture(scope="module")
 def options(people):
     return dataclasses.replace(OPTIONS, faces=people, dropout=0.1)
@@ -350,7 +350,7 @@ def options(people):
 @pytest.fixture(scope="module")
 def run(tiny_data, data, options, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "tdgan"
-    fit("tdgan", fit_options(tiny_data, folder), options, data, resume=False)
+    fit("tdgan", fit_options(tiny_data, folder, batch_size=32), options, data, resume=False)
     return folder
 
 
@@ -358,18 +358,12 @@ def run(tiny_data, data, options, tmp_path_factory):
 def test_a_resumed_run_equals_an_uninterrupted_one(
     run, tiny_data, data, options, tmp_path, monkeypatch
 ):
-    how = fit_options(tiny_data, tmp_path / "broken")
+    how = fit_options(tiny_data, tmp_path / "broken", batch_size=32)
     fit_interrupted(monkeypatch, "tdgan", how, options, data)
-    whole, broken = (load_state(path / "last.safetensors") for path in (run, how.run))
-    for one, other in (
-        (whole["averaged"], broken["averaged"]),
-        (whole["recipe"]["model"], broken["recipe"]["model"]),
-        (whole["recipe"]["networks"], broken["recipe"]["networks"]),
-    ):
-        assert_same(one, other)
-    for name, optimizer in whole["recipe"]["optimizers"].items():
+    whole, broken = assert_same_end(run, how.run, "model", "networks")
+    for name, optimizer in whole["optimizers"].items():
         for index, moments in optimizer["state"].items():
-            assert_same(moments, broken["recipe"]["optimizers"][name]["state"][index])
+            assert_same(moments, broken["optimizers"][name]["state"][index])
 
 
 @pytest.mark.slow

@@ -6,7 +6,14 @@ import pytest
 import torch
 
 import train.loop
-from train.loop import fit
+from train.checkpoint import load_state
+from train.loop import FitOptions, fit
+
+
+def fit_options(data, run, **changes) -> FitOptions:
+    """Two short epochs, the same on every machine."""
+    defaults = {"epochs": 2, "batch_size": 16, "precision": "32-true", "device": "cpu"}
+    return FitOptions(data, run, **(defaults | changes))
 
 
 def fit_interrupted(monkeypatch, recipe_name, how, options, data) -> None:
@@ -29,6 +36,16 @@ def assert_same(one: dict, other: dict) -> None:
     assert one.keys() == other.keys()
     for name, tensor in one.items():
         assert torch.equal(tensor, other[name]), name
+
+
+def assert_same_end(one, other, *parts) -> tuple[dict, dict]:
+    """Two runs end with the same averaged weights and the same `parts` of the recipe's state, which
+    is returned of both."""
+    ends = [load_state(run / "last.safetensors") for run in (one, other)]
+    assert_same(*(end["averaged"] for end in ends))
+    for part in parts:
+        assert_same(*(end["recipe"][part] for end in ends))
+    return tuple(end["recipe"] for end in ends)
 
 
 def changed_by(parts: dict[str, torch.nn.Module], update) -> set[str]:

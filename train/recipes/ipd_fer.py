@@ -46,7 +46,7 @@ from train.recipes.ipd_fer_equations import (
     synthesis_loss,
 )
 from train.recipes.ipd_fer_options import IpdFerOptions
-from train.recipes.recipe import Recipe
+from train.recipes.recipe import Recipe, load_states, states
 from train.schedules import make_schedule
 from train.visualize import examples, plot_faces
 
@@ -267,15 +267,14 @@ class IpdFer(Recipe):
     def state(self) -> dict:
         return {
             "networks": self.networks.state_dict(),
-            "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
-            "schedules": {name: each.state_dict() for name, each in self.schedules.items()},
+            "optimizers": states(self.optimizers),
+            "schedules": states(self.schedules),
         }
 
     def load_state(self, state: dict) -> None:
         self.networks.load_state_dict(state["networks"])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-            self.schedules[name].load_state_dict(state["schedules"][name])
+        load_states(self.optimizers, state["optimizers"])
+        load_states(self.schedules, state["schedules"])
 
 
 def _common_input(network: str, pose_network: str):

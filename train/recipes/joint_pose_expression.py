@@ -40,6 +40,7 @@ from train.recipes.joint_pose_expression_equations import (
     identity_value,
     variation_loss,
 )
+from train.recipes.recipe import load_states, states
 from train.visualize import examples, plot_faces
 
 
@@ -255,12 +256,11 @@ class JointPoseExpression(Baseline):
             return super().state()
         return super().state() | {
             "networks": self.networks.state_dict(),
-            "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
+            "optimizers": states(self.optimizers),
         }
 
     def load_state(self, state: dict) -> None:
         super().load_state(state)
         if self.options.generated:
             self.networks.load_state_dict(state["networks"])
-            for name, optimizer in self.optimizers.items():
-                optimizer.load_state_dict(state["optimizers"][name])
+            load_states(self.optimizers, state["optimizers"])

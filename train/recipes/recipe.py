@@ -15,6 +15,17 @@ from train.metrics import expression_scores, pose_scores, predict
 from train.networks.face_model import FaceModel
 
 
+def states(parts: Mapping) -> dict[str, dict]:
+    """The states of networks, optimizers or schedules, by their names."""
+    return {name: each.state_dict() for name, each in parts.items()}
+
+
+def load_states(parts: Mapping, found: Mapping[str, dict]) -> None:
+    """Go on from what :func:`states` gave."""
+    for name, each in parts.items():
+        each.load_state_dict(found[name])
+
+
 class Recipe(ABC):
     """A method of training :attr:`model`, what inference keeps. Made from its options (a frozen
     dataclass, :attr:`options_type`) and the names of the classes."""

@@ -39,6 +39,7 @@ from train.recipes.baseline import (
 )
 from train.recipes.ipd_fer import fixed
 from train.recipes.joint_pose_expression import statistics_kept
+from train.recipes.recipe import load_states, states
 from train.recipes.tdgan_equations import (
     classification_loss,
     consistency_loss,
@@ -294,14 +295,13 @@ class Tdgan(Baseline):
             return super().state()
         return super().state() | {
             "networks": self.networks.state_dict(),
-            "optimizers": {name: each.state_dict() for name, each in self.optimizers.items()},
-            "schedules": {name: each.state_dict() for name, each in self.schedules.items()},
+            "optimizers": states(self.optimizers),
+            "schedules": states(self.schedules),
         }
 
     def load_state(self, state: dict) -> None:
         super().load_state(state)
         if self.options.gan:
             self.networks.load_state_dict(state["networks"])
-            for name, optimizer in self.optimizers.items():
-                optimizer.load_state_dict(state["optimizers"][name])
-                self.schedules[name].load_state_dict(state["schedules"][name])
+            load_states(self.optimizers, state["optimizers"])
+            load_states(self.schedules, state["schedules"])
