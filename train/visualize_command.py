@@ -25,8 +25,8 @@ from train.data.prepared import DataError, read_prepared
 from train.decision import Prior
 from train.embedding import Embedding, embed, expression_features, read_people
 from train.evaluate import result_name
+from train.recipes import RECIPES
 from train.recipes.ipd_fer import IpdFer
-from train.recipes.ipd_fer_options import IpdFerOptions
 from train.recipes.joint_pose_expression import JointPoseExpression, JointPoseExpressionOptions
 from train.run import RunFolder
 from train.visualize import (
@@ -78,12 +78,13 @@ class Faces:
     def _recipe(self) -> IpdFer:
         folder = RunFolder(self.run_folder)
         config = folder.config()
-        if config["recipe"] != "ipd_fer":
+        kind = RECIPES[config["recipe"]]
+        if not issubclass(kind, IpdFer):
             recipe = config["recipe"]
             raise DataError(f"{self.run_folder} is a run of {recipe}, which has no G_dec.")
         options = dict(config["options"], initial=None, augmentation=Augmentation())
         options["identity"] = self.identity or options["identity"]
-        recipe = IpdFer(IpdFerOptions(**options), tuple(config["classes"]))
+        recipe = kind(kind.options_type(**options), tuple(config["classes"]))
         recipe.networks.load_state_dict(load_state(folder.last)["recipe"]["networks"])
         return recipe
 

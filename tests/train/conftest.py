@@ -9,10 +9,16 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs the train extra")
 
+import torch  # noqa: E402
+from torch import nn  # noqa: E402
+
+import train.recipes.ipd_fer as ipd_fer  # noqa: E402
+
 from realtime.align import FACE_SIZE, TEMPLATE  # noqa: E402
 from realtime.faces import EXPRESSIONS  # noqa: E402
 from train.data.prepared import LabelledFace, read_prepared, write_prepared  # noqa: E402
 from train.loop import FitOptions, fit  # noqa: E402
+from train.networks.identity import Identity  # noqa: E402
 from train.recipes.baseline import BaselineOptions  # noqa: E402
 
 
@@ -65,3 +71,23 @@ def tiny_run(tiny_data, tmp_path_factory):
     recipe = BaselineOptions(network="resnet10-half", dropout=0.0, mixup=0.0)
     fit("baseline", options, recipe, read_prepared(tiny_data), resume=False)
     return options.run
+
+
+class Patches(nn.Module):
+    """A stand-in recognition network: 512 fixed random views of the face, coarsely seen."""
+
+    def __init__(self):
+        super().__init__()
+        views = torch.randn(512, 48, generator=torch.Generator().manual_seed(0))
+        self.weight = nn.Parameter(views / 7)
+
+    def forward(self, pixels):
+        return nn.functional.adaptive_avg_pool2d(pixels, 4).flatten(1) @ self.weight.T
+
+
+@pytest.fixture(scope="module")
+def stand_in_identity():
+    """E_id and N of IPD-FER, whatever --identity says."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ipd_fer, "load_identity", lambda spec: Identity(Patches(), 112, 8))
+        yield

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-import train.recipes.distill
+import train.data.teacher
 from train.checkpoint import load_state
 from train.data.prepared import DataError, read_prepared
-from train.data.teacher import teacher_probabilities
+from train.data.teacher import taught, teacher_probabilities
 from train.export import load_model
 from train.loop import FitOptions, fit
-from train.recipes.distill import Distill, DistillOptions, taught
+from train.recipes.distill import Distill, DistillOptions
 
 CPU = torch.device("cpu")
 
@@ -70,7 +70,7 @@ def test_of_several_teachers_the_mean_is_learnt(tiny_copy, tiny_run, monkeypatch
     data = read_prepared(tiny_copy)
     said = {"one": np.full((128, 8), 0.1, np.float32), "two": np.full((128, 8), 0.3, np.float32)}
     monkeypatch.setattr(
-        train.recipes.distill, "teacher_probabilities", lambda run, *_: said[run.name]
+        train.data.teacher, "teacher_probabilities", lambda run, *_: said[run.name]
     )
     recipe = Distill(DistillOptions(teacher=(Path("one"), Path("two"))), data.classes)
     fabric = SimpleNamespace(device=CPU)

@@ -19,7 +19,6 @@ from train.data.batches import FaceDataset
 from train.data.prepared import DataError
 from train.export import export_run, load_model
 from train.loop import fit, make_fabric
-from train.networks.identity import Identity
 from train.recipes.ipd_fer import IpdFer, IpdFerOptions
 from train.schedules import make_schedule
 from train.visualize import examples
@@ -27,24 +26,7 @@ from train.visualize import examples
 OPTIONS = IpdFerOptions(identity="stand-in", network="resnet10-half", rate=1e-3)
 LN = math.log
 
-
-class Patches(nn.Module):
-    """A stand-in recognition network: 512 fixed random views of the face, coarsely seen."""
-
-    def __init__(self):
-        super().__init__()
-        views = torch.randn(512, 48, generator=torch.Generator().manual_seed(0))
-        self.weight = nn.Parameter(views / 7)
-
-    def forward(self, pixels):
-        return nn.functional.adaptive_avg_pool2d(pixels, 4).flatten(1) @ self.weight.T
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stand_in_identity():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ipd_fer, "load_identity", lambda spec: Identity(Patches(), 112, 8))
-        yield
+pytestmark = pytest.mark.usefixtures("stand_in_identity")
 
 
 def make_recipe(data, tiny_data, **changes) -> IpdFer:

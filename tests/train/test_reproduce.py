@@ -6,20 +6,15 @@ from pathlib import Path
 import pytest
 
 import train.loop
-import train.recipes.ipd_fer as ipd_fer
 import train.reproduce
-from tests.train.test_ipd_fer import Patches
 from train.__main__ import main
 from train.augment import Augmentation
 from train.data.prepared import DataError
 from train.methods import METHODS
-from train.networks.identity import Identity
 from train.reproduce import PAPER, SMALL, Reproduce
 
 
-@pytest.fixture(autouse=True)
-def stand_in_identity(monkeypatch):
-    monkeypatch.setattr(ipd_fer, "load_identity", lambda spec: Identity(Patches(), 112, 8))
+pytestmark = pytest.mark.usefixtures("stand_in_identity")
 
 
 @pytest.fixture
@@ -81,7 +76,6 @@ def test_repeating_the_command_ends_in_the_table(command, tmp_path, capsys, monk
         assert dataclasses.replace(command, minutes=1.0).run() == 3
     assert epochs == [1]
     monkeypatch.undo()
-    monkeypatch.setattr(ipd_fer, "load_identity", lambda spec: Identity(Patches(), 112, 8))
     assert command.run() == 0
 
     log = list(csv.DictReader(open(tmp_path / "baseline" / "seed-0" / "log.csv")))

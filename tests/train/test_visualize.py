@@ -10,24 +10,18 @@ import torch
 import train.recipes.ipd_fer as ipd_fer
 import train.visualize_command as visualize_command
 from tests.train.made_up import POINTS, save_picture
-from tests.train.test_ipd_fer import OPTIONS, Patches, fit_options
+from tests.train.test_ipd_fer import OPTIONS, fit_options
 from train.__main__ import main
 from train.data.prepared import DataError
 from train.embedding import embed, expression_features, read_people
 from train.evaluate import evaluate_run
 from train.export import load_model
 from train.loop import fit
-from train.networks.identity import Identity
 from train.visualize_command import Faces
 
 PNG = b"\x89PNG"
 
-
-@pytest.fixture(scope="module", autouse=True)
-def stand_in_identity():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ipd_fer, "load_identity", lambda spec: Identity(Patches(), 112, 8))
-        yield
+pytestmark = pytest.mark.usefixtures("stand_in_identity")
 
 
 @pytest.fixture(scope="module")

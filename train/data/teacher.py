@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,3 +39,18 @@ def teacher_probabilities(
 
     path = folder / f"teacher-{file_sha256(RunFolder(run).best)[:12]}.npy"
     return computed_once(path, data, len(data.classes), probabilities, device)
+
+
+def teachers_word(
+    runs: Sequence[Path], data: PreparedFaces, folder: Path, device: torch.device
+) -> np.ndarray:
+    """The mean of what several teachers say of all faces: float32 (n, classes)."""
+    each = [teacher_probabilities(run, data, folder, device) for run in runs]
+    return np.mean(each, axis=0, dtype=np.float32)
+
+
+def taught(votes: Tensor, teacher: Tensor, share: float) -> Tensor:
+    """Distributions (n, classes) that are the teachers' by `share` and the votes' by the rest;
+    the teachers' alone where nobody voted."""
+    voted = votes.sum(dim=1, keepdim=True) > 0
+    return torch.where(voted, torch.lerp(votes, teacher, share), teacher)

@@ -4,6 +4,7 @@ from train.recipes.baseline import Baseline
 from train.recipes.distill import Distill
 from train.recipes.fdrl import Fdrl
 from train.recipes.ipd_fer import IpdFer
+from train.recipes.ipd_fer_distill import IpdFerDistill
 from train.recipes.joint_pose_expression import JointPoseExpression
 from train.recipes.pretrain import Pretrain
 from train.recipes.tdgan import Tdgan
@@ -16,4 +17,5 @@ RECIPES = {
     "tdgan": Tdgan,
     "pretrain": Pretrain,
     "distill": Distill,
+    "ipd_fer_distill": IpdFerDistill,
 }

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from train.data.batches import Batch
 from train.data.prepared import DataError, PreparedFaces
-from train.data.teacher import teacher_probabilities
+from train.data.teacher import taught, teachers_word
 from train.recipes.baseline import Baseline, BaselineOptions
 
 
@@ -46,17 +45,8 @@ class Distill(Baseline):
 
     def prepare(self, data: PreparedFaces, folder: Path, fabric) -> np.ndarray:
         """The mean of the teachers' probabilities of every face."""
-        teachers = self.options.teacher
-        each = [teacher_probabilities(run, data, folder, fabric.device) for run in teachers]
-        return np.mean(each, axis=0, dtype=np.float32)
+        return teachers_word(self.options.teacher, data, folder, fabric.device)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         target = taught(batch.target, batch.extra, self.options.share)
         return super().step(dataclasses.replace(batch, target=target))
-
-
-def taught(votes: Tensor, teacher: Tensor, share: float) -> Tensor:
-    """Distributions (n, classes) that are the teachers' by `share` and the votes' by the rest;
-    the teachers' alone where nobody voted."""
-    voted = votes.sum(dim=1, keepdim=True) > 0
-    return torch.where(voted, torch.lerp(votes, teacher, share), teacher)
