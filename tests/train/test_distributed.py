@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.train.people import write_people
 from tests.train.test_loop import SMALL
 from tests.train.training import fit_options
 from train.data.batches import FaceDataset, Shard, training_loader
@@ -47,6 +48,15 @@ def test_the_command_trains_the_baseline_in_two_processes(tiny_data, tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("epoch 1: accuracy") == 1
     assert (tmp_path / "run" / "best.safetensors").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", ["ipd_fer", "joint_pose_expression", "tdgan"])
+def test_two_processes_keep_the_same_weights(recipe, tiny_data, tmp_path):
+    people = [write_people(tmp_path / "people")] if recipe == "tdgan" else []
+    command = [sys.executable, "-m", "tests.train.alike", recipe, tiny_data, tmp_path / "run", *people]
+    done = subprocess.run(map(str, command), capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
 
 
 def test_shards_divide_each_batch_and_leave_nothing_twice(tiny_data):
