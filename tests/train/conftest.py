@@ -13,9 +13,9 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
 import train.recipes.ipd_fer as ipd_fer  # noqa: E402
-
 from realtime.align import FACE_SIZE, TEMPLATE  # noqa: E402
 from realtime.faces import EXPRESSIONS  # noqa: E402
+from tests.train.people import write_people  # noqa: E402
 from train.data.prepared import LabelledFace, read_prepared, write_prepared  # noqa: E402
 from train.loop import FitOptions, fit  # noqa: E402
 from train.networks.identity import Identity  # noqa: E402
@@ -91,3 +91,9 @@ def stand_in_identity():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ipd_fer, "load_identity", lambda spec: Identity(Patches(), 112, 8))
         yield
+
+
+@pytest.fixture(scope="session")
+def people(tmp_path_factory):
+    """Made-up faces of several people in the prepared format, on disk; do not change them."""
+    return write_people(tmp_path_factory.mktemp("prepared") / "people")

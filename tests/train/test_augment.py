@@ -1,9 +1,8 @@
 import numpy as np
 import torch
 
+from tests.train.training import STILL
 from train.augment import Augmentation, Augmenter
-
-STILL = Augmentation(rotation=0, shift=0, zoom=0, light=0, erase=0, blur=0)
 
 
 def arrow(size: int = 56) -> torch.Tensor:

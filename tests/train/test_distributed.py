@@ -14,6 +14,7 @@ from train.data.batches import FaceDataset, Shard, training_loader
 from train.data.prepared import DataError, read_prepared
 from train.loop import fit
 
+
 def trained(tmp_path, data, devices):
     run = tmp_path / f"run{devices}"
     command = [sys.executable, "-m", "tests.train.still", str(data), str(run), str(devices)]

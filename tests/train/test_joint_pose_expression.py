@@ -8,20 +8,21 @@ from torch import nn
 from tyro.conf import OmitArgPrefixes
 
 import train.visualize_command as visualize_command
-from tests.train.training import assert_same_end, changed_by, fit_interrupted, fit_options
+from tests.train.training import STILL, assert_same_end, changed_by, fit_interrupted, fit_options
 from train.__main__ import Fit, main
-from train.augment import Augmentation
 from train.checkpoint import load_state
 from train.data.batches import FaceDataset
 from train.export import export_run, load_model
 from train.loop import fit, make_fabric
 from train.methods import METHODS, title_of
 from train.recipes.baseline import Baseline, BaselineOptions
-from train.recipes.joint_pose_expression import JointPoseExpression, JointPoseExpressionOptions
+from train.recipes.joint_pose_expression import (
+    JointPoseExpression,
+    JointPoseExpressionOptions,
+)
 
 SMALL = {"network": "resnet10-half", "dropout": 0.0, "mixup": 0.0, "rate": 1e-3}
 OPTIONS = JointPoseExpressionOptions(**SMALL, generated=1, decoder_width=8)
-STILL = Augmentation(rotation=0, shift=0, zoom=0, light=0, erase=0, blur=0)
 
 
 def make_recipe(data, recipe=JointPoseExpression, options=OPTIONS, **changes):

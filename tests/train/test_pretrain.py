@@ -3,7 +3,7 @@ import pytest
 import torch
 
 import train.recipes.pretrain
-from train.augment import Augmentation
+from tests.train.training import STILL
 from train.checkpoint import load_state
 from train.data.prepared import read_prepared
 from train.initial import start_from
@@ -11,8 +11,6 @@ from train.loop import FitOptions, fit
 from train.networks.face_model import FaceModel
 from train.networks.identity import Identity
 from train.recipes.pretrain import PretrainOptions, feature_error
-
-STILL = Augmentation(rotation=0, shift=0, zoom=0, light=0, erase=0, blur=0)
 
 
 class Brightness(torch.nn.Module):

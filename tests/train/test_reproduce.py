@@ -13,7 +13,6 @@ from train.data.prepared import DataError
 from train.methods import METHODS
 from train.reproduce import PAPER, SMALL, Reproduce
 
-
 pytestmark = pytest.mark.usefixtures("stand_in_identity")
 
 

@@ -7,21 +7,20 @@ import torch
 import train.data.pictures
 import train.visualize_tdgan as figures
 from tests.train.made_up import POINTS, save_picture
-from tests.train.people import write_people
 from train.__main__ import main
 from train.checkpoint import load_state
 from train.data.batches import FaceDataset
 from train.data.prepared import DataError, read_prepared
 from train.loop import FitOptions, fit
 from train.recipes.tdgan import Tdgan, TdganOptions
-from train.visualize_tdgan import TdganTransfer, between_expressions, between_faces, load_generator
+from train.visualize_tdgan import (
+    TdganTransfer,
+    between_expressions,
+    between_faces,
+    load_generator,
+)
 
 PNG = b"\x89PNG"
-
-
-@pytest.fixture(scope="module")
-def people(tmp_path_factory):
-    return write_people(tmp_path_factory.mktemp("prepared") / "people")
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,12 @@ import pytest
 import torch
 
 import train.loop
+from train.augment import Augmentation
 from train.checkpoint import load_state
 from train.loop import FitOptions, fit
+
+STILL = Augmentation(rotation=0, shift=0, zoom=0, light=0, erase=0, blur=0)
+"""No augmentation but mirroring."""
 
 
 def fit_options(data, run, **changes) -> FitOptions:
