@@ -1,7 +1,7 @@
 """Trains every method of the paper's comparison over several seeds and writes the table.
 
-All methods get the same networks, data, augmentation, schedule and number of epochs. Nothing is
-done twice: a finished run is measured once, an interrupted one goes on after its last epoch.
+All methods get the same networks, or as costly ones, and the same data, augmentation, schedule and
+number of epochs. Nothing is done twice: a finished run is measured once, an interrupted one goes on after its last epoch.
 """
 
 from __future__ import annotations
@@ -89,8 +89,9 @@ class Reproduce:
     """Of G_dec; that of --network with --paper, else 16, half of it at less than half the cost."""
     identity_every: int | None = None
     """Take L_id on every so many-th face only: 1 with --paper, else 4."""
-    initial: Path | None = None
-    """Run folder whose best epoch all methods start from."""
+    initial: tuple[Path, ...] = ()
+    """Run folders to start from: each method starts from the best epoch of the one with its
+    network."""
     augmentation: Augmentation = field(default_factory=Augmentation)
     test: bool = False
     """Measure each finished run on test, once. Without, all numbers are of validation."""
@@ -153,10 +154,26 @@ class Reproduce:
         if "faces" in own and self.faces is None and "gan" not in method.without:
             raise DataError(f"{method.title} needs --faces; see `train fit tdgan --help`.")
         chosen = dict.fromkeys(method.without, False) | method.values
+        network = budget["network"]
+        budget["network"] = method.networks.get(network, network)
+        initial = self._initial(method.title, budget["network"])
         recipe = options_type(
-            **budget, **own, **chosen, initial=self.initial, augmentation=self.augmentation
+            **budget, **own, **chosen, initial=initial, augmentation=self.augmentation
         )
         return how, recipe
+
+    def _initial(self, title: str, network: str) -> Path | None:
+        """What a method with this network starts from; DataError where --initial has none for it,
+        as methods from other starts are not to be compared."""
+        if not self.initial:
+            return None
+        for run in self.initial:
+            if RunFolder(run).config()["options"]["network"] == network:
+                return run
+        raise DataError(
+            f"{title} has the network {network}, and no run of --initial has: add one "
+            f"(`train fit pretrain --network {network}`), or leave {title} out of --methods."
+        )
 
     def _finish(self, name: str, seed: int, data: PreparedFaces, deadline: float) -> bool:
         """Train and measure one run as far as that is not done yet; False where time is up."""

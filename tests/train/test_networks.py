@@ -65,3 +65,10 @@ def test_a_pose_network_smaller_than_the_expression_network_sees_the_same_face_r
 
     np.testing.assert_allclose(seen, FaceInput(56, 1)(faces), atol=1e-5)
     assert model(faces).pose.shape == (2, 3)
+
+
+def test_a_pose_network_of_colours_beside_a_grey_expression_network_sees_grey_in_all_of_them():
+    model = FaceModel("inception", "resnet18", 8).eval()
+    seen = model.pose_pixels(torch.rand(2, 1, 112, 112))
+    assert seen.shape == (2, 3, 112, 112) and torch.equal(seen[:, 0], seen[:, 2])
+    assert model(torch.zeros(1, 112, 112, 3, dtype=torch.uint8)).pose.shape == (1, 3)

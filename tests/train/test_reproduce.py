@@ -5,13 +5,17 @@ from pathlib import Path
 
 import pytest
 
+import train.cost
 import train.loop
 import train.reproduce
 from train.__main__ import main
 from train.augment import Augmentation
+from train.cost import inference_cost
 from train.data.prepared import DataError
 from train.methods import METHODS
+from train.recipes.tdgan import TdganOptions
 from train.reproduce import PAPER, SMALL, Reproduce
+from train.run import plain
 
 pytestmark = pytest.mark.usefixtures("stand_in_identity")
 
@@ -34,10 +38,11 @@ def test_every_method_gets_the_same_budget():
     found = {name: command._options(name, 3) for name in command.methods}
 
     assert set(found) == set(METHODS) and {how.seed for how, _ in found.values()} == {3}
-    shared = ("network", "pose_network", "rate", "schedule", "decay", "dropout", "mixup",
+    shared = ("pose_network", "rate", "schedule", "decay", "dropout", "mixup",
               "hard_labels", "augmentation", "initial")  # fmt: skip
     for how, options in found.values():
-        assert (how.epochs, how.batch_size, options.network) == (4, 32, "resnet18")
+        own = "inception" if isinstance(options, TdganOptions) else "resnet18"
+        assert (how.epochs, how.batch_size, options.network) == (4, 32, own)
         assert [getattr(options, name) for name in shared] == [
             getattr(found["ipd_fer"][1], name) for name in shared
         ]
@@ -49,6 +54,32 @@ def test_every_method_gets_the_same_budget():
 def test_the_papers_budget_is_the_papers():
     assert (PAPER.batch_size, PAPER.epochs, PAPER.rate, PAPER.decay) == (32, 30, 1e-4, 0)
     assert PAPER.network == PAPER.pose_network == "resnet18" and PAPER.schedule == "paper"
+
+
+@pytest.mark.parametrize("paper", [False, True])
+def test_tdgan_has_an_encoder_of_table_1_that_costs_as_much(paper, monkeypatch):
+    monkeypatch.setattr(train.cost, "TIMED", 1)
+    command = Reproduce(faces=Path("people"), paper=paper)
+    others, tdgan = (command._options(name, 0)[1] for name in ("baseline", "tdgan"))
+    costs = []
+    for options in (others, dataclasses.replace(others, network=tdgan.network)):
+        config = {"recipe": "baseline", "options": plain(options), "classes": range(8)}
+        costs.append(inference_cost(config).multiply_adds)
+    assert costs[1] == pytest.approx(costs[0], rel=0.05)
+
+
+def test_each_method_starts_from_the_run_with_its_network(tmp_path):
+    for network in ("resnet18-half", "inception-56"):
+        (tmp_path / network).mkdir()
+        config = json.dumps({"options": {"network": network}})
+        (tmp_path / network / "config.json").write_text(config)
+    both = tmp_path / "resnet18-half", tmp_path / "inception-56"
+    command = Reproduce(faces=Path("people"), initial=both)
+    assert command._options("baseline", 0)[1].initial == both[0]
+    assert command._options("tdgan", 0)[1].initial == both[1]
+    with pytest.raises(DataError, match="TDGAN has the network inception-56.*train fit pretrain"):
+        dataclasses.replace(command, initial=both[:1])._options("tdgan", 0)
+    assert Reproduce()._options("baseline", 0)[1].initial is None
 
 
 def test_without_e_id_there_is_the_baseline_alone():

@@ -102,11 +102,11 @@ def test_reproduce_gives_it_the_budget_of_all(people):
     command = Reproduce(faces=people)
     found = {name: command._options(name, 0)[1] for name in METHODS if name.startswith("tdgan")}
     for options in found.values():
-        assert (options.network, options.rate, options.faces) == (SMALL.network, SMALL.rate, people)
+        assert (options.network, options.rate, options.faces) == ("inception-56", SMALL.rate, people)
         assert options.decoder_width == SMALL.decoder_width
     assert not found["tdgan_base"].gan and not found["tdgan_no_dic"].dic and found["tdgan"].dic
     paper = Reproduce(faces=people, paper=True)._options("tdgan", 0)[1]
-    assert (paper.network, paper.decoder_width) == (PAPER.network, None)
+    assert (paper.network, paper.rate, paper.decoder_width) == ("inception", PAPER.rate, None)
 
 
 def test_what_is_missing_is_said_before_anything_is_trained(tiny_data, tmp_path, capsys):

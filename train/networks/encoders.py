@@ -55,9 +55,11 @@ ENCODERS = {
     "resnet10-quarter": ResNetSpec(56, 1, 16, (1, 1, 1, 1), stem_stride=2),
     # Made for phones; can start from the weights of a recognition network (train.initial).
     "mobilefacenet": EncoderSpec(112, 3, 64),
-    # That of TDGAN, with the paper's grey faces and widths; on 56 px as costly as resnet18-half.
+    # That of TDGAN, with the paper's grey faces and widths; on 56 px as costly as resnet18-half,
+    # and half as wide as resnet18-quarter.
     "inception": InceptionSpec(112, 1, 32),
     "inception-56": InceptionSpec(56, 1, 32),
+    "inception-56-half": InceptionSpec(56, 1, 16),
 }
 
 

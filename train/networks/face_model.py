@@ -96,9 +96,10 @@ class FaceModel(nn.Module):
 
     def pose_pixels(self, pixels: Tensor) -> Tensor:
         """What the pose branch sees of pixels (n, channels, size, size) that the expression branch
-        sees: the same, made grey or smaller where its network wants that."""
+        sees: the same, made grey or smaller, or grey three times, where its network wants that."""
         spec = self.pose.encoder.spec
         if pixels.shape[1] > spec.channels:
             pixels = (pixels * self.expression_input.grey.view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+        pixels = pixels.expand(-1, spec.channels, -1, -1)
         step = pixels.shape[2] // spec.size
         return F.avg_pool2d(pixels, step) if step > 1 else pixels
