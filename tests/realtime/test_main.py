@@ -183,7 +183,9 @@ def test_without_a_display_a_run_says_so_and_goes_on(clip, tmp_path, capsys, mon
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is another thing there")
 def test_ctrl_c_leaves_a_playable_video_and_whole_lines(long_clip, tmp_path):
     video, lines = tmp_path / "out.mp4", tmp_path / "out.jsonl"
-    process = started("--output", video, "--jsonl", lines, source=long_clip)
+    # What a suite in the background of a shell starts is deaf to Ctrl-C.
+    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    process = started("--output", video, "--jsonl", lines, source=long_clip, before=hear)
     wait_for(lines, 8_000)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
