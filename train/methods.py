@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-
 INCEPTION = {
     "resnet18": "inception",
     "resnet18-half": "inception-56",
     "resnet18-quarter": "inception-56-half",
 }
-"""The encoder of TDGAN's Table I that costs as much: with batch normalisation its generator makes
-the same picture of all faces."""
+"""The encoder of TDGAN's Table I that costs as much as a residual one, whose batch normalisation
+lets TDGAN's generator make the same picture of all faces."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Trains every method of the paper's comparison over several seeds and writes the table.
 
 All methods get the same networks, or as costly ones, and the same data, augmentation, schedule and
-number of epochs. Nothing is done twice: a finished run is measured once, an interrupted one goes on after its last epoch.
+number of epochs. Nothing is done twice: a finished run is measured once, an interrupted one goes on
+after its last epoch.
 """
 
 from __future__ import annotations

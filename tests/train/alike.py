@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 
-from tests.train.conftest import Patches
+from tests.train.conftest import load_stand_in
+from tests.train.training import fit_options
 from train.data.prepared import read_prepared
-from train.loop import FitOptions, fit
-from train.networks.identity import Identity
+from train.loop import fit
 from train.recipes import RECIPES, ipd_fer
 
 SMALL = {"network": "resnet10-half", "decoder_width": 4}
@@ -26,7 +26,7 @@ def watched(kind: type) -> type:
     class Watched(kind):
         def step(self, batch):
             losses = super().step(batch)
-            modules = [self.model, getattr(self, "networks", self.model)]
+            modules = self.model, self.networks
             each = [weight.detach() for module in modules for weight in module.parameters()]
             sums = torch.stack([weight.double().sum() for weight in each])
             first, second = self.fabric.all_gather(sums)
@@ -37,15 +37,12 @@ def watched(kind: type) -> type:
 
 
 def main(name: str, folder: Path, run: Path, people: Path | None = None) -> None:
-    ipd_fer.load_identity = lambda spec: Identity(Patches(), 112, 8)
+    ipd_fer.load_identity = load_stand_in
     RECIPES[name] = watched(RECIPES[name])
     more = {"faces": people} if name == "tdgan" else {}
-    options = FitOptions(
-        folder, run, epochs=1, batch_size=16, device="cpu", precision="32-true", devices=2
-    )
+    options = fit_options(folder, run, epochs=1, devices=2)
     recipe = RECIPES[name].options_type(**OPTIONS[name], **more)
     fit(name, options, recipe, read_prepared(folder), resume=False)
-    print("finished")
 
 
 if __name__ == "__main__":

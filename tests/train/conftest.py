@@ -85,11 +85,15 @@ class Patches(nn.Module):
         return nn.functional.adaptive_avg_pool2d(pixels, 4).flatten(1) @ self.weight.T
 
 
+def load_stand_in(spec: str) -> Identity:
+    """E_id and N of IPD-FER, whatever --identity says."""
+    return Identity(Patches(), 112, 8)
+
+
 @pytest.fixture(scope="module")
 def stand_in_identity():
-    """E_id and N of IPD-FER, whatever --identity says."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ipd_fer, "load_identity", lambda spec: Identity(Patches(), 112, 8))
+        patch.setattr(ipd_fer, "load_identity", load_stand_in)
         yield
 
 

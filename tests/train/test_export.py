@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from engine.session import open_session
+from tests.train.training import assert_file_agrees
 from train.data.prepared import DataError, read_prepared
 from train.evaluate import evaluate_run, report
 from train.export import compare, ExportedModel, export_run, load_model
@@ -31,13 +32,7 @@ def test_the_file_keeps_the_contract(exported):
 def test_grey_faces_in_training_and_rgb_faces_at_run_time_are_the_same(exported, tiny_run, tiny_data):
     faces = np.array(read_prepared(tiny_data).faces[:8])
     model, _ = load_model(tiny_run)
-    with torch.no_grad():
-        expected = model(torch.from_numpy(faces))
-    with open_session(exported) as session:
-        outputs = session.run({"faces": np.repeat(faces, 3, axis=3)})
-
-    np.testing.assert_allclose(outputs["expression"], expected.expression.softmax(1), atol=1e-4)
-    np.testing.assert_allclose(outputs["pose"], expected.pose, atol=1e-2)
+    assert_file_agrees(exported, model, faces)
 
 
 def test_other_weights_than_the_files_are_noticed(exported):

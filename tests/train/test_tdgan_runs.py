@@ -8,9 +8,8 @@ import torch
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from engine.session import open_session
 from tests.train.test_tdgan import OPTIONS, make_batch, make_recipe
-from tests.train.training import STILL, assert_same, assert_same_end, fit_interrupted, fit_options
+from tests.train.training import STILL, assert_file_agrees, assert_same, assert_same_end, fit_interrupted, fit_options
 from train.__main__ import Fit, main
 from train.data.people import People
 from train.data.prepared import DataError, read_prepared
@@ -76,13 +75,7 @@ def test_what_is_kept_is_one_branch_and_the_pose_and_exports(
     assert config["recipe"] == "tdgan"
     assert not [name for name in model.state_dict() if "judge" in name or "decoder" in name]
     path = export_run(how.run, tmp_path / "tdgan.onnx")
-    faces = np.array(data.faces[:3])
-    with torch.no_grad():
-        expected = model(torch.from_numpy(faces))
-    with open_session(path) as session:
-        found = session.run({"faces": np.repeat(faces, 3, axis=3)})
-    np.testing.assert_allclose(found["expression"], expected.expression.softmax(1), atol=1e-4)
-    np.testing.assert_allclose(found["pose"], expected.pose, atol=1e-2)
+    assert_file_agrees(path, model, np.array(data.faces[:3]))
     assert (how.run / "faces-1.png").read_bytes()[:4] == b"\x89PNG"
 
 

@@ -2,10 +2,12 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 
 import train.loop
+from engine.session import open_session
 from train.augment import Augmentation
 from train.checkpoint import load_state
 from train.loop import FitOptions, fit
@@ -50,6 +52,16 @@ def assert_same_end(one, other, *parts) -> tuple[dict, dict]:
     for part in parts:
         assert_same(*(end["recipe"][part] for end in ends))
     return tuple(end["recipe"] for end in ends)
+
+
+def assert_file_agrees(path, model, faces: np.ndarray) -> None:
+    """The exported file says of grey faces, given as RGB, what torch says of them as they are."""
+    with torch.no_grad():
+        expected = model(torch.from_numpy(faces))
+    with open_session(path) as session:
+        found = session.run({"faces": np.repeat(faces, 3, axis=3)})
+    np.testing.assert_allclose(found["expression"], expected.expression.softmax(1), atol=1e-4)
+    np.testing.assert_allclose(found["pose"], expected.pose, atol=1e-2)
 
 
 def changed_by(parts: dict[str, torch.nn.Module], update) -> set[str]:
