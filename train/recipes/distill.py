@@ -29,24 +29,34 @@ class DistillOptions(BaselineOptions):
     """Weight of the teachers' word; the rest is the annotators'."""
 
 
-class Distill(Baseline):
-    """The baseline on labels that are, by `share`, the teachers' probabilities. It also learns
-    from the training faces that the protocol leaves out for want of a majority."""
+class LearnsFromTeachers:
+    """Before another recipe among the bases: its labels become, by `share`, the teachers'
+    probabilities. Faces that the protocol leaves out for want of a majority teach too."""
 
-    options_type = DistillOptions
-
-    def __init__(self, options: DistillOptions, classes: tuple[str, ...]):
+    def __init__(self, options, classes: tuple[str, ...]):
         if options.hard_labels:
-            raise DataError("distill learns from what teachers say: leave out --hard-labels.")
+            raise DataError("Teachers' words are no single class: leave out --hard-labels.")
         super().__init__(options, classes)
 
     def rows(self, data: PreparedFaces) -> np.ndarray:
         return data.rows("train", "unlabelled")
 
-    def prepare(self, data: PreparedFaces, folder: Path, fabric) -> np.ndarray:
+    def said(self, data: PreparedFaces, folder: Path, fabric) -> np.ndarray:
         """The mean of the teachers' probabilities of every face."""
         return teachers_word(self.options.teacher, data, folder, fabric.device)
 
+    def taught(self, batch: Batch, said: Tensor) -> Batch:
+        """The batch with labels that are partly what the teachers said."""
+        return dataclasses.replace(batch, target=taught(batch.target, said, self.options.share))
+
+
+class Distill(LearnsFromTeachers, Baseline):
+    """The baseline on labels that are partly the teachers'."""
+
+    options_type = DistillOptions
+
+    def prepare(self, data: PreparedFaces, folder: Path, fabric) -> np.ndarray:
+        return self.said(data, folder, fabric)
+
     def step(self, batch: Batch) -> dict[str, Tensor]:
-        target = taught(batch.target, batch.extra, self.options.share)
-        return super().step(dataclasses.replace(batch, target=target))
+        return super().step(self.taught(batch, batch.extra))

@@ -14,9 +14,9 @@ import numpy as np
 from torch import Tensor
 
 from train.data.batches import Batch
-from train.data.prepared import DataError, PreparedFaces
-from train.data.teacher import taught, teachers_word
+from train.data.prepared import PreparedFaces
 from train.networks.mobilefacenet import FEATURE_DIM
+from train.recipes.distill import LearnsFromTeachers
 from train.recipes.ipd_fer import IpdFer
 from train.recipes.ipd_fer_options import IpdFerOptions
 
@@ -33,32 +33,20 @@ class IpdFerDistillOptions(IpdFerOptions):
     """Has to be off: what teachers say is a distribution."""
 
 
-class IpdFerDistill(IpdFer):
-    """IPD-FER on labels that are, by `share`, the teachers' probabilities. It also learns from the
-    training faces that the protocol leaves out for want of a majority; none of them is neutral."""
+class IpdFerDistill(LearnsFromTeachers, IpdFer):
+    """IPD-FER on labels that are partly the teachers'. Of the faces without a majority none is
+    neutral to equation 1."""
 
     options_type = IpdFerDistillOptions
-
-    def __init__(self, options: IpdFerDistillOptions, classes: tuple[str, ...]):
-        if options.hard_labels:
-            raise DataError(
-                "ipd_fer_distill learns from what teachers say: leave out --hard-labels."
-            )
-        super().__init__(options, classes)
-
-    def rows(self, data: PreparedFaces) -> np.ndarray:
-        return data.rows("train", "unlabelled")
 
     def prepare(self, data: PreparedFaces, folder: Path, fabric) -> np.ndarray:
         """f_id of every face, and the mean of the teachers' probabilities after it."""
         f_id = super().prepare(data, folder, fabric)
-        said = teachers_word(self.options.teacher, data, folder, fabric.device)
-        return np.concatenate([f_id, said], axis=1)
+        return np.concatenate([f_id, self.said(data, folder, fabric)], axis=1)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         f_id, said = batch.extra.tensor_split([FEATURE_DIM], dim=1)
-        target = taught(batch.target, said, self.options.share)
-        return super().step(dataclasses.replace(batch, target=target, extra=f_id))
+        return super().step(dataclasses.replace(self.taught(batch, said), extra=f_id))
 
     def picture(self, data: PreparedFaces, extra: np.ndarray, path: Path) -> None:
         super().picture(data, extra[:, :FEATURE_DIM], path)
