@@ -77,6 +77,9 @@ class Reproduce:
     methods: tuple[MethodName, ...] = tuple(METHODS)
     seeds: int = 3
     """Runs of each method, with the seeds 0, 1, …"""
+    first_seed: int = 0
+    """Start counting here: several processes may share the work, each with seeds of its own and
+    all with one --output. The command for all seeds writes the whole table in the end."""
     paper: bool = False
     """ResNet-18 for all, batches of 32, 30 epochs, a rate of 1e-4 and the majority's labels;
     without, half-wide networks on faces of 56 px, batches of 64 and 12 epochs."""
@@ -106,7 +109,8 @@ class Reproduce:
     def run(self) -> int:
         deadline = time.monotonic() + 60 * self.minutes
         data = read_prepared(self.data)
-        plan = list(product(range(self.seeds), dict.fromkeys(self.methods)))
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        plan = list(product(seeds, dict.fromkeys(self.methods)))
         for name in self.methods:
             self._options(name, 0)  # What is missing is better said now than after days.
         finished: list[Path] = []

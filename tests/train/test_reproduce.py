@@ -127,6 +127,17 @@ def test_repeating_the_command_ends_in_the_table(command, tmp_path, capsys, monk
         dataclasses.replace(command, rate=0.5).run()
 
 
+def test_several_processes_share_the_seeds(command, tmp_path, monkeypatch):
+    finished, compared = [], []
+    monkeypatch.setattr(Reproduce, "_finish", lambda *run: finished.append(run[1:3]) or True)
+    monkeypatch.setattr(Reproduce, "_compare", lambda _, runs: compared.append(runs))
+    for first in (0, 2):
+        assert dataclasses.replace(command, first_seed=first, seeds=2).run() == 0
+    both = [(name, seed) for seed in range(4) for name in ("baseline", "no_cos")]
+    assert finished == both
+    assert sum(compared, []) == [tmp_path / name / f"seed-{seed}" for name, seed in both]
+
+
 def test_a_wrong_folder_is_one_clear_line(capsys, tmp_path):
     assert main(["reproduce", "ferplus", "--data", str(tmp_path)]) == 1
     assert "prepare" in capsys.readouterr().err
