@@ -14,13 +14,11 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from train.data.prepared import DataError
-from train.mtcnn import import_facenet_pytorch
+from train.networks.facenet import FACENET, load_facenet
 from train.networks.mobilefacenet import FEATURE_DIM, MARGIN, normalised, read_mobilefacenet
 
 CPU_PIECE = 16
 """Faces at a time on a CPU. More do not fit its caches: 128 at once take twice as long."""
-
-FACENET = {"facenet-casia": "casia-webface", "facenet-vggface2": "vggface2"}
 
 
 class Identity(nn.Module):
@@ -62,7 +60,10 @@ def load_identity(spec: str) -> Identity:
     ``facenet-vggface2`` for the InceptionResnetV1 of facenet-pytorch, which fetches its weights
     from the network the first time.
     """
-    return _load_facenet(spec) if spec in FACENET else _load_mobilefacenet(Path(spec))
+    if spec not in FACENET:
+        return _load_mobilefacenet(Path(spec))
+    # Its features have length 1: this makes them as large as those they are added to.
+    return Identity(load_facenet(spec), side=160, margin=0, scale=FEATURE_DIM**0.5)
 
 
 def _load_mobilefacenet(path: Path) -> Identity:
@@ -76,18 +77,6 @@ def _load_mobilefacenet(path: Path) -> Identity:
     except ValueError as error:
         raise DataError(f"--identity {error}") from None
     return Identity(network, side=112, margin=MARGIN)
-
-
-def _load_facenet(spec: str) -> Identity:
-    try:
-        network = import_facenet_pytorch().InceptionResnetV1(pretrained=FACENET[spec])
-    except OSError as error:
-        raise DataError(
-            f"--identity {spec}: its weights could not be fetched ({error}). Connect once, or give "
-            "the path of a MobileFaceNet state dict."
-        ) from None
-    # Its features have length 1: this makes them as large as those they are added to.
-    return Identity(network, side=160, margin=0, scale=FEATURE_DIM**0.5)
 
 
 def _fold(network: nn.Module) -> None:
