@@ -1,4 +1,4 @@
-"""``python -m train``: prepare, fit, evaluate, calibrate, visualize, reproduce, export."""
+"""``python -m train``: prepare, fit, evaluate, calibrate, judge, visualize, reproduce, export."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from train.data.prepared import DataError, read_prepared
 from train.decision import CALIBRATION_FILE, Prior
 from train.evaluate import evaluate_run, report, result_name
 from train.export import export_run
+from train.judge import Judge
 from train.loop import UNFINISHED, FitOptions, fit
 from train.mtcnn import export_mtcnn
 from train.prepare import PREPARE
@@ -164,6 +165,7 @@ COMMANDS = {
     "evaluate": Evaluate,
     "calibrate": Calibrate,
     "robustness": Robustness,
+    "judge": Judge,
     "visualize": VISUALIZE,
     "reproduce": {"ferplus": Reproduce},
     "export": {"face": ExportFace, "mtcnn": ExportMtcnn},

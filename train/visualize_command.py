@@ -11,8 +11,6 @@ import numpy as np
 import torch
 import tyro
 
-from train.augment import Augmentation
-from train.checkpoint import load_state
 from train.comparison import (
     ablation_table,
     by_method,
@@ -25,10 +23,7 @@ from train.data.prepared import DataError, read_prepared
 from train.decision import Prior
 from train.embedding import Embedding, embed, expression_features, read_people
 from train.evaluate import result_name
-from train.recipes import RECIPES
-from train.recipes.ipd_fer import IpdFer
-from train.recipes.joint_pose_expression import JointPoseExpression, JointPoseExpressionOptions
-from train.run import RunFolder
+from train.generators import load_ipd_fer, load_joint
 from train.visualize import (
     chosen,
     plot_confusion,
@@ -67,26 +62,13 @@ class Faces:
     """PNG file; faces-<split>.png in the run folder by default."""
 
     def run(self) -> None:
-        data, recipe = read_prepared(self.data), self._recipe()
+        data, recipe = read_prepared(self.data), load_ipd_fer(self.run_folder, self.identity)
         rows = chosen(data, self.split, self.ids, self.count)
         faces = torch.from_numpy(np.array(data.faces[rows]))
         with torch.no_grad():
             f_id = identity_of(recipe.identity, faces)
         path = self.output or self.run_folder / f"faces-{self.split}.png"
         write_figure(path, plot_faces, recipe.synthesise(faces, f_id))
-
-    def _recipe(self) -> IpdFer:
-        folder = RunFolder(self.run_folder)
-        config = folder.config()
-        kind = RECIPES[config["recipe"]]
-        if not issubclass(kind, IpdFer):
-            recipe = config["recipe"]
-            raise DataError(f"{self.run_folder} is a run of {recipe}, which has no G_dec.")
-        options = dict(config["options"], initial=None, augmentation=Augmentation())
-        options["identity"] = self.identity or options["identity"]
-        recipe = kind(kind.options_type(**options), tuple(config["classes"]))
-        recipe.networks.load_state_dict(load_state(folder.last)["recipe"]["networks"])
-        return recipe
 
 
 @dataclass(frozen=True)
@@ -107,7 +89,7 @@ class Codes:
     """PNG file; codes-<split>.png in the run folder by default."""
 
     def run(self) -> None:
-        data, recipe = read_prepared(self.data), self._recipe()
+        data, recipe = read_prepared(self.data), load_joint(self.run_folder)
         rows = chosen(data, self.split, self.ids, self.count)
         faces, codes = torch.from_numpy(np.array(data.faces[rows])), recipe.codes
         grids = recipe.synthesise(faces, codes.every())
@@ -116,19 +98,6 @@ class Codes:
         path = self.output or self.run_folder / f"codes-{self.split}.png"
         titles = codes.pose_titles(), list(codes.expressions)
         write_figure(path, plot_grids, shown, grids, titles)
-
-    def _recipe(self) -> JointPoseExpression:
-        folder = RunFolder(self.run_folder)
-        config = folder.config()
-        if not config["options"].get("generated"):
-            recipe = config["recipe"]
-            raise DataError(f"{self.run_folder} is a run of {recipe} that generates no faces.")
-        options = dict(config["options"], initial=None, augmentation=Augmentation())
-        recipe = JointPoseExpression(
-            JointPoseExpressionOptions(**options), tuple(config["classes"])
-        )
-        recipe.networks.load_state_dict(load_state(folder.last)["recipe"]["networks"])
-        return recipe
 
 
 @dataclass(frozen=True)

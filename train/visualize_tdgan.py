@@ -13,14 +13,11 @@ import torch
 import tyro
 from torch import Tensor
 
-from train.checkpoint import load_state
 from train.data.pictures import read_faces
 from train.data.prepared import DataError, read_prepared
-from train.networks.encoders import FaceInput
-from train.networks.tdgan import Generator, build_generator
-from train.recipes.tdgan import Tdgan
+from train.generators import load_tdgan
+from train.networks.tdgan import Generator
 from train.recipes.tdgan_equations import interpolated_expression, interpolated_face
-from train.run import RunFolder
 from train.visualize import chosen, plot_faces, plot_transfer, write_figure
 
 Split = Literal["train", "validation", "test"]
@@ -54,7 +51,7 @@ class Pairs:
 
     def _inputs(self, more_faces: int = 0, more: int = 0) -> tuple[Generator, Tensor, Tensor]:
         """G, and pixels I_f and I_e, `count` of each and so many more."""
-        generator, look, trained_on = load_generator(self.run_folder)
+        generator, look, trained_on = load_tdgan(self.run_folder)
         people, count = self.faces or trained_on, self.count
         i_f = _read(people, self.faces_split, self.face_ids, self.face_files, count + more_faces)
         i_e = _read(self.data, self.split, self.ids, self.files, count + more)
@@ -111,23 +108,6 @@ TDGAN_FIGURES = {
     "tdgan-expressions": TdganExpressions,
     "tdgan-faces": TdganFaces,
 }
-
-
-def load_generator(run: Path) -> tuple[Generator, FaceInput, Path]:
-    """G of the last epoch in evaluation mode, what it sees of faces, and the folder of the people
-    it was trained on; DataError where the run has none."""
-    folder = RunFolder(run)
-    config = folder.config()
-    options = config["options"]
-    if config["recipe"] != "tdgan" or not options["gan"]:
-        raise DataError(f"{run} is a run of {config['recipe']} that has no generator.")
-    model = Tdgan.face_model(options, len(config["classes"]))
-    e_e = model.expression.encoder
-    generator = build_generator(options["network"], e_e, options["decoder_width"])
-    networks = load_state(folder.last)["recipe"]["networks"]
-    own = {name: networks[f"generator.{name}"] for name in generator.state_dict()}
-    generator.load_state_dict(own)
-    return generator.eval(), model.expression_input, Path(options["faces"])
 
 
 def pairs(fixed: Tensor, ends: Tensor) -> tuple[Tensor, Tensor, Tensor]:

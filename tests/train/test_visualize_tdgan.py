@@ -11,13 +11,13 @@ from train.__main__ import main
 from train.checkpoint import load_state
 from train.data.batches import FaceDataset
 from train.data.prepared import DataError, read_prepared
+from train.generators import load_tdgan
 from train.loop import FitOptions, fit
 from train.recipes.tdgan import Tdgan, TdganOptions
 from train.visualize_tdgan import (
     TdganTransfer,
     between_expressions,
     between_faces,
-    load_generator,
 )
 
 PNG = b"\x89PNG"
@@ -33,7 +33,7 @@ def run(tiny_data, data, people, tmp_path_factory):
 
 
 def test_g_is_that_of_the_last_epoch(run, data, people):
-    generator, look, folder = load_generator(run)
+    generator, look, folder = load_tdgan(run)
     options = TdganOptions(network="resnet10-half", decoder_width=4, faces=people)
     recipe = Tdgan(options, data.classes)
     recipe.networks.load_state_dict(load_state(run / "last.safetensors")["recipe"]["networks"])
@@ -55,7 +55,7 @@ def test_transfer_is_drawn_of_the_faces_asked_for(run, tiny_data, data, people, 
     ).run()
     faces, expressions, grid, path = drawn[0]
     assert grid.shape == (3, 2, 1, 56, 56) and path == run / "transfer-test.png"
-    generator, look, _ = load_generator(run)
+    generator, look, _ = load_tdgan(run)
     i_f = look(torch.from_numpy(np.array(persons.faces[persons.rows("train")[[4, 1, 2]]])))
     i_e = look(torch.from_numpy(np.array(data.faces[data.rows("test")[[3, 0]]])))
     np.testing.assert_array_equal(faces, i_f)
@@ -64,7 +64,7 @@ def test_transfer_is_drawn_of_the_faces_asked_for(run, tiny_data, data, people, 
 
 
 def test_interpolations_begin_and_end_with_what_lies_at_the_ends(run, data):
-    generator, look, _ = load_generator(run)
+    generator, look, _ = load_tdgan(run)
     batch = FaceDataset(data, data.rows("train")).__getitems__([0, 5, 10])
     one, first, second = look(batch.faces).unsqueeze(1)
     ends = generator.transfer(one, torch.cat([first, second]))[0]

@@ -1,0 +1,62 @@
+"""The generators of finished runs. All are those of the last epoch: the best epoch's file holds
+what recognises faces, and no generator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from train.augment import Augmentation
+from train.checkpoint import load_state
+from train.data.prepared import DataError
+from train.networks.encoders import FaceInput
+from train.networks.tdgan import Generator, build_generator
+from train.recipes import RECIPES
+from train.recipes.ipd_fer import IpdFer
+from train.recipes.joint_pose_expression import JointPoseExpression, JointPoseExpressionOptions
+from train.recipes.tdgan import Tdgan
+from train.run import RunFolder
+
+
+def load_ipd_fer(run: Path, identity: str | None = None) -> IpdFer:
+    """IPD-FER with its networks; identity: E_id, where it lies elsewhere than during the training.
+    DataError where the run has no G_dec."""
+    config = RunFolder(run).config()
+    kind = RECIPES[config["recipe"]]
+    if not issubclass(kind, IpdFer):
+        raise DataError(f"{run} is a run of {config['recipe']}, which has no G_dec.")
+    options = dict(config["options"], initial=None, augmentation=Augmentation())
+    options["identity"] = identity or options["identity"]
+    recipe = kind(kind.options_type(**options), tuple(config["classes"]))
+    recipe.networks.load_state_dict(_networks(run))
+    return recipe
+
+
+def load_joint(run: Path) -> JointPoseExpression:
+    """The joint model with its networks; DataError where it generates no faces."""
+    config = RunFolder(run).config()
+    if not config["options"].get("generated"):
+        raise DataError(f"{run} is a run of {config['recipe']} that generates no faces.")
+    options = dict(config["options"], initial=None, augmentation=Augmentation())
+    recipe = JointPoseExpression(JointPoseExpressionOptions(**options), tuple(config["classes"]))
+    recipe.networks.load_state_dict(_networks(run))
+    return recipe
+
+
+def load_tdgan(run: Path) -> tuple[Generator, FaceInput, Path]:
+    """G in evaluation mode, what it sees of faces, and the folder of the people it was trained on;
+    DataError where the run has none."""
+    config = RunFolder(run).config()
+    options = config["options"]
+    if config["recipe"] != "tdgan" or not options["gan"]:
+        raise DataError(f"{run} is a run of {config['recipe']} that has no generator.")
+    model = Tdgan.face_model(options, len(config["classes"]))
+    e_e = model.expression.encoder
+    generator = build_generator(options["network"], e_e, options["decoder_width"])
+    networks = _networks(run)
+    own = {name: networks[f"generator.{name}"] for name in generator.state_dict()}
+    generator.load_state_dict(own)
+    return generator.eval(), model.expression_input, Path(options["faces"])
+
+
+def _networks(run: Path) -> dict:
+    return load_state(RunFolder(run).last)["recipe"]["networks"]
