@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import warnings
 from pathlib import Path
@@ -15,7 +16,7 @@ from realtime.align import FACE_SIZE
 from train.checkpoint import load_state
 from train.data.prepared import DataError
 from train.decision import Decision, Prior, read_calibration, read_decision
-from train.networks.face_model import FaceModel
+from train.networks.face_model import ExpressionBranch, FaceModel, PoseBranch
 from train.recipes import RECIPES
 from train.registry import register, save_model
 from train.run import RunFolder
@@ -79,12 +80,13 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
     decision = read_decision(run, prior)
     best = load_state(RunFolder(run).best)["log"]
     graph = ExportedModel(model, decision).eval()
+    lean = ExportedModel(without_projections(model), decision).eval()
     faces = torch.from_numpy(_faces(2))
     with warnings.catch_warnings():
         # Deprecations inside torch's own exporter; nothing that a user of it can change.
         warnings.simplefilter("ignore", FutureWarning)
         program = torch.onnx.export(
-            graph,
+            lean,
             (faces,),
             input_names=["faces"],
             output_names=["expression", "pose"],
@@ -123,6 +125,32 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
     print(f"{output}: at most {difference['expression']:.1e} in probability and "
           f"{difference['pose']:.1e}° from torch")
     return output
+
+
+def without_projections(model: FaceModel) -> FaceModel:
+    """A copy whose heads see the encoders' own features: the linear layer that makes them as long
+    as f_id, which training alone needs, is folded into the linear layers after it."""
+    model = copy.deepcopy(model)
+    for branch in (model.expression, model.pose):
+        if not isinstance(branch, ExpressionBranch | PoseBranch):
+            continue  # other recipes' heads see something else than the feature
+        project = branch.encoder.project
+        if isinstance(project, nn.Linear):
+            for name, head in list(branch.named_children()):
+                if isinstance(head, nn.Linear):
+                    setattr(branch, name, in_one(project, head))
+            branch.encoder.project = nn.Identity()
+    return model
+
+
+@torch.no_grad()
+def in_one(first: nn.Linear, second: nn.Linear) -> nn.Linear:
+    """The linear layer that does what these two do, one after the other."""
+    both = nn.Linear(first.in_features, second.out_features)
+    weight = second.weight.double()
+    both.weight.copy_(weight @ first.weight.double())
+    both.bias.copy_(weight @ first.bias.double() + second.bias.double())
+    return both
 
 
 def compare(graph: ExportedModel, path: Path) -> dict[str, float]:

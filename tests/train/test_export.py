@@ -4,12 +4,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from engine.session import open_session
 from tests.train.training import assert_file_agrees
 from train.data.prepared import DataError, read_prepared
 from train.evaluate import evaluate_run, report
-from train.export import compare, ExportedModel, export_run, load_model
+from train.export import ExportedModel, compare, export_run, load_model, without_projections
 from train.networks.face_model import FaceModel
 
 
@@ -39,6 +40,21 @@ def test_other_weights_than_the_files_are_noticed(exported):
     torch.manual_seed(1)
     with pytest.raises(DataError, match="off by"):
         compare(ExportedModel(FaceModel("resnet10-half", "resnet10-half", 8)).eval(), exported)
+
+
+def test_what_only_training_needs_of_the_encoders_is_folded_away():
+    torch.manual_seed(0)
+    model = FaceModel("resnet10-half", "resnet10-half", 8, feature_dim=512).eval()
+    for bias in (layer.bias for layer in model.modules() if isinstance(layer, nn.Linear)):
+        nn.init.normal_(bias)
+    lean = without_projections(model).eval()
+
+    faces = torch.randint(0, 255, (4, 112, 112, 1), dtype=torch.uint8)
+    for ours, theirs in zip(vars(lean(faces)).values(), vars(model(faces)).values()):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
+    plain = FaceModel("resnet10-half", "resnet10-half", 8)
+    shapes = [{k: v.shape for k, v in each.state_dict().items()} for each in (lean, plain, model)]
+    assert shapes[0] == shapes[1] != shapes[2]
 
 
 def test_the_file_says_where_it_comes_from(exported, tiny_run):
