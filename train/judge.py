@@ -8,7 +8,7 @@ one that learnt from these very faces would know their faults.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -150,8 +150,8 @@ class Judge:
         path.write_text(json.dumps({"judge": str(self.judge), "made": scores}, indent=2) + "\n")
         print(f"\nWritten: {path}")
 
-    def _generator(self):
-        """What makes faces of some rows of the data: an iterator of Made."""
+    def _generator(self) -> Callable[[PreparedFaces, np.ndarray], Iterator[Made]]:
+        """What makes faces of some rows of the data."""
         recipe = RunFolder(self.run_folder).config()["recipe"]
         if recipe == "joint_pose_expression":
             return JointFaces(self.run_folder)
