@@ -12,7 +12,7 @@ from train.networks.encoders import FaceInput
 from train.networks.tdgan import Generator, build_generator
 from train.recipes import RECIPES
 from train.recipes.ipd_fer import IpdFer
-from train.recipes.joint_pose_expression import JointPoseExpression, JointPoseExpressionOptions
+from train.recipes.joint_pose_expression import JointPoseExpression
 from train.recipes.tdgan import Tdgan
 from train.run import RunFolder
 
@@ -21,14 +21,9 @@ def load_ipd_fer(run: Path, identity: str | None = None) -> IpdFer:
     """IPD-FER with its networks; identity: E_id, where it lies elsewhere than during the training.
     DataError where the run has no G_dec."""
     config = RunFolder(run).config()
-    kind = RECIPES[config["recipe"]]
-    if not issubclass(kind, IpdFer):
+    if not issubclass(RECIPES[config["recipe"]], IpdFer):
         raise DataError(f"{run} is a run of {config['recipe']}, which has no G_dec.")
-    options = dict(config["options"], initial=None, augmentation=Augmentation())
-    options["identity"] = identity or options["identity"]
-    recipe = kind(kind.options_type(**options), tuple(config["classes"]))
-    recipe.networks.load_state_dict(_networks(run))
-    return recipe
+    return _trained(run, config, identity=identity or config["options"]["identity"])
 
 
 def load_joint(run: Path) -> JointPoseExpression:
@@ -36,10 +31,7 @@ def load_joint(run: Path) -> JointPoseExpression:
     config = RunFolder(run).config()
     if not config["options"].get("generated"):
         raise DataError(f"{run} is a run of {config['recipe']} that generates no faces.")
-    options = dict(config["options"], initial=None, augmentation=Augmentation())
-    recipe = JointPoseExpression(JointPoseExpressionOptions(**options), tuple(config["classes"]))
-    recipe.networks.load_state_dict(_networks(run))
-    return recipe
+    return _trained(run, config)
 
 
 def load_tdgan(run: Path) -> tuple[Generator, FaceInput, Path]:
@@ -56,6 +48,15 @@ def load_tdgan(run: Path) -> tuple[Generator, FaceInput, Path]:
     own = {name: networks[f"generator.{name}"] for name in generator.state_dict()}
     generator.load_state_dict(own)
     return generator.eval(), model.expression_input, Path(options["faces"])
+
+
+def _trained(run: Path, config: dict, **changes):
+    """The recipe of a run with all its networks; changes: of its options."""
+    kind = RECIPES[config["recipe"]]
+    options = config["options"] | {"initial": None, "augmentation": Augmentation()} | changes
+    recipe = kind(kind.options_type(**options), tuple(config["classes"]))
+    recipe.networks.load_state_dict(_networks(run))
+    return recipe
 
 
 def _networks(run: Path) -> dict:

@@ -196,19 +196,19 @@ class JointFaces:
     def __init__(self, run: Path):
         self.recipe = load_joint(run)
         codes = self.recipe.codes
-        self.expression = torch.arange(len(codes.expressions)).repeat(codes.poses)
+        self.codes = codes.every()
+        expression, pose = self.codes.split([len(codes.expressions), codes.poses], dim=1)
+        self.expression = expression.argmax(dim=1)
+        self.yaw = None  # of unsigned poses, for to which side they turn is not said
         if codes.signed:
             turned = torch.tensor([0.0, *(edge + 5 for edge in YAW_BIN_EDGES)])
-            yaw = torch.cat([-turned.flip(0)[:-1], turned])
-            self.yaw = yaw.repeat_interleave(len(codes.expressions))
-        else:
-            self.yaw = None  # to which side it turns is not said
+            self.yaw = torch.cat([-turned.flip(0)[:-1], turned])[pose.argmax(dim=1)]
 
     def __call__(self, data: PreparedFaces, rows: np.ndarray) -> Iterator[Made]:
         faces, label = taken(data, rows)
         yield Made("input", self.recipe.model.expression_input(faces), label)
         for face in faces.split(1):
-            made = torch.from_numpy(self.recipe.synthesise(face, self.recipe.codes.every())[0])
+            made = torch.from_numpy(self.recipe.synthesise(face, self.codes)[0])
             yield Made("every code", made, self.expression, self.yaw)
 
 

@@ -9,7 +9,14 @@ import tyro
 from tyro.conf import OmitArgPrefixes
 
 from tests.train.test_tdgan import OPTIONS, make_batch, make_recipe
-from tests.train.training import STILL, assert_file_agrees, assert_same, assert_same_end, fit_interrupted, fit_options
+from tests.train.training import (
+    STILL,
+    assert_file_agrees,
+    assert_same,
+    assert_same_end,
+    fit_interrupted,
+    fit_options,
+)
 from train.__main__ import Fit, main
 from train.data.people import People
 from train.data.prepared import DataError, read_prepared

@@ -14,11 +14,7 @@ from train.data.prepared import DataError, read_prepared
 from train.generators import load_tdgan
 from train.loop import FitOptions, fit
 from train.recipes.tdgan import Tdgan, TdganOptions
-from train.visualize_tdgan import (
-    TdganTransfer,
-    between_expressions,
-    between_faces,
-)
+from train.visualize_tdgan import TdganTransfer, between_expressions, between_faces
 
 PNG = b"\x89PNG"
 
