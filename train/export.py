@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import warnings
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
@@ -16,13 +16,16 @@ from realtime.align import FACE_SIZE
 from train.checkpoint import load_state
 from train.data.prepared import DataError
 from train.decision import Decision, Prior, read_calibration, read_decision
-from train.networks.face_model import ExpressionBranch, FaceModel, PoseBranch
+from train.lean import round_weights, without_projections
+from train.networks.face_model import FaceModel
 from train.recipes import RECIPES
 from train.registry import register, save_model
 from train.run import RunFolder
 
 TOLERANCE = {"expression": 1e-4, "pose": 1e-2}
 """Largest difference allowed between ONNX and torch: of a probability, and in degrees."""
+ROUNDED_TOLERANCE = {"expression": 0.05, "pose": 1.0}
+"""The same once the weights are rounded."""
 
 
 class ExportedModel(nn.Module):
@@ -62,8 +65,9 @@ def load_model(run: Path) -> tuple[FaceModel, dict]:
 
 
 def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
-    """Write the best epoch of `run` as the ONNX file `output`, compare it with torch, and list it
-    in the models.json beside it. DataError where ONNX and torch differ too much.
+    """Write the best epoch of `run` as the ONNX file `output`, compare it with torch, before and
+    after its weights are rounded (train.lean), and list it in the models.json beside it. DataError
+    where ONNX and torch differ too much.
 
     prior: the decision that is folded in, see train.decision; None for "balanced" where the run
     is calibrated and "data" where not. The file's metadata holds it as ``decision``.
@@ -110,8 +114,11 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
         "training": json.dumps(about),
         "decision": json.dumps(_decision_metadata(prior, decision, bool(calibration))),
     }
-    save_model(program.model_proto, output, metadata)
-    difference = compare(graph, output)
+    file = program.model_proto
+    exact = compare(graph, file, TOLERANCE)
+    round_weights(file)
+    rounded = compare(graph, file, ROUNDED_TOLERANCE)
+    save_model(file, output, metadata)
     register(
         output,
         made_by=f"python -m train fit {config['recipe']}; python -m train export face",
@@ -122,40 +129,20 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
     )
     print(f"{output}: prior {prior}, strength {decision.tau:.3f}, temperature "
           f"{decision.temperature:.3f}{'' if calibration else ' (not calibrated)'}")
-    print(f"{output}: at most {difference['expression']:.1e} in probability and "
-          f"{difference['pose']:.1e}° from torch")
+    for difference, when in ((exact, "before"), (rounded, "after")):
+        print(f"{output}: at most {difference['expression']:.1e} in probability and "
+              f"{difference['pose']:.1e}° from torch {when} rounding its weights to bfloat16")
     return output
 
 
-def without_projections(model: FaceModel) -> FaceModel:
-    """A copy whose heads see the encoders' own features: the linear layer that makes them as long
-    as f_id, which training alone needs, is folded into the linear layers after it."""
-    model = copy.deepcopy(model)
-    for branch in (model.expression, model.pose):
-        if not isinstance(branch, ExpressionBranch | PoseBranch):
-            continue  # other recipes' heads see something else than the feature
-        project = branch.encoder.project
-        if isinstance(project, nn.Linear):
-            for name, head in list(branch.named_children()):
-                if isinstance(head, nn.Linear):
-                    setattr(branch, name, in_one(project, head))
-            branch.encoder.project = nn.Identity()
-    return model
-
-
-@torch.no_grad()
-def in_one(first: nn.Linear, second: nn.Linear) -> nn.Linear:
-    """The linear layer that does what these two do, one after the other."""
-    both = nn.Linear(first.in_features, second.out_features)
-    weight = second.weight.double()
-    both.weight.copy_(weight @ first.weight.double())
-    both.bias.copy_(weight @ first.bias.double() + second.bias.double())
-    return both
-
-
-def compare(graph: ExportedModel, path: Path) -> dict[str, float]:
-    """Largest difference between the ONNX file and torch, by output; DataError if too large."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+def compare(
+    graph: ExportedModel, file: onnx.ModelProto, tolerance: dict[str, float]
+) -> dict[str, float]:
+    """Largest difference between ONNX and torch, by output; DataError where it is above
+    `tolerance`, in the same units."""
+    session = onnxruntime.InferenceSession(
+        file.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     faces = _faces(64)
     with torch.no_grad():
         expected = graph(torch.from_numpy(faces))
@@ -163,8 +150,8 @@ def compare(graph: ExportedModel, path: Path) -> dict[str, float]:
     for name, theirs in zip(("expression", "pose"), expected, strict=True):
         (ours,) = session.run([name], {"faces": faces})
         result[name] = float(np.abs(ours - theirs.numpy()).max())
-        if not result[name] < TOLERANCE[name]:
-            raise DataError(f"{path}: {name} is off by {result[name]:.2e} from torch.")
+        if not result[name] < tolerance[name]:
+            raise DataError(f"The exported {name} is off by {result[name]:.2e} from torch.")
     return result
 
 

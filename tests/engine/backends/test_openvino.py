@@ -1,8 +1,11 @@
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 pytest.importorskip("openvino", reason="needs the openvino extra")
 
@@ -66,6 +69,27 @@ def test_the_precision_asked_for_is_the_one_in_use(int8_files, precision, file):
         assert (session.precision, session.path.name) == (precision, file)
         assert f"CPU, {precision}" in session.description
         assert np.abs(session.run({"faces": faces})["expression"] - expected).max() < 0.05
+
+
+def test_bf16_tells_logits_apart_that_are_closer_than_its_steps(tmp_path):
+    if not processor_has("BF16"):
+        pytest.skip("this processor has no bf16")
+    value = partial(helper.make_tensor_value_info, elem_type=TensorProto.FLOAT, shape=["batch", 2])
+    sum_and_first = helper.make_tensor("weights", TensorProto.FLOAT, [2, 2], [1, 1, 1, 0])
+    layers = [
+        helper.make_node("Gemm", ["features", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+    ]
+    graph = helper.make_graph(
+        layers, "head", [value("features")], [value("probabilities")], [sum_and_first]
+    )
+    path = tmp_path / "head.onnx"
+    onnx.save(helper.make_model(graph, ir_version=9), path)
+
+    backend = openvino.load(registry.read(path), Options("cpu", "bf16"))
+    found = backend.run({"features": np.array([[6, 1 / 128]], np.float32)})
+    assert list(found) == ["probabilities"]
+    assert found["probabilities"][0, 0] == pytest.approx(1 / (1 + np.exp(-1 / 128)), abs=1e-5)
 
 
 def test_what_the_processor_cannot_do_is_refused(int8_files, monkeypatch):
