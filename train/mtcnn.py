@@ -11,7 +11,6 @@ ONNX Runtime transposes them faster than NumPy or OpenCV.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import importlib.metadata
 import sys
@@ -25,6 +24,7 @@ import onnxruntime
 import torch
 from torch import nn
 
+from train.decision import file_sha256
 from train.registry import register, save_model
 
 NORMALISATION = "(images - 127.5) / 128, inside the graph"
@@ -187,7 +187,7 @@ def _compare(path: Path, images: np.ndarray, expected: list[np.ndarray]) -> None
 
 def _weights_sha256(name: str) -> str:
     package = Path(import_facenet_pytorch().__file__).parent
-    return hashlib.sha256((package / "data" / f"{name}.pt").read_bytes()).hexdigest()
+    return file_sha256(package / "data" / f"{name}.pt")
 
 
 def import_facenet_pytorch() -> types.ModuleType:
