@@ -1,5 +1,5 @@
 # `make demo` runs the recorded clip through the application; `make test` runs the whole suite.
-# Both need only Python 3.10 or newer and set up everything else in $(VENV).
+# Beside make itself both need only Python 3.10 or newer and set up all else in $(VENV).
 
 PYTHON ?= python3
 VENV ?= .venv

@@ -68,7 +68,8 @@ class OpenVinoBackend:
         single = {info.name: [1, *info.shape[1:]] for info in model.inputs}
         try:
             network = core.read_model(model.content)
-            _show_logits(network)
+            if options.precision == "bf16":
+                _show_logits(network)
             compiled = core.compile_model(network, "CPU", settings)
             self._any_batch = compiled.create_infer_request()
             self._one_image = self._any_batch
@@ -107,8 +108,8 @@ class OpenVinoBackend:
 
 
 def _show_logits(network: openvino.Model) -> None:
-    """Makes the logits an output of their own. In bf16 OpenVINO hands what it computes from layer
-    to layer in bf16, which between 4 and 8 has steps of 0.03, and only outputs in fp32."""
+    """Makes the logits an output of their own: asked for bf16, OpenVINO hands what it computes from
+    layer to layer in bf16, which between 4 and 8 has steps of 0.03, and only outputs in fp32."""
     softmax = [node for node in network.get_ops() if node.get_type_name() == "Softmax"]
     network.add_outputs([node.input_value(0) for node in softmax])
 

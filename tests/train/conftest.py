@@ -12,6 +12,7 @@ pytest.importorskip("torch", reason="training needs the train extra")
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
+import train.export  # noqa: E402
 import train.recipes.ipd_fer as ipd_fer  # noqa: E402
 from realtime.align import FACE_SIZE, TEMPLATE  # noqa: E402
 from realtime.faces import EXPRESSIONS  # noqa: E402
@@ -95,6 +96,12 @@ def stand_in_identity():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ipd_fer, "load_identity", load_stand_in)
         yield
+
+
+@pytest.fixture
+def unrounded(monkeypatch):
+    """Exported files keep the weights as they were learnt, and so agree with torch closely."""
+    monkeypatch.setattr(train.export, "round_weights", lambda file: None)
 
 
 @pytest.fixture(scope="session")

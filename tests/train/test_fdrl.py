@@ -203,7 +203,7 @@ def test_the_run_is_measured_like_any_other(run, data):
 
 
 @pytest.mark.slow
-def test_the_file_says_what_torch_says(run, data, tmp_path):
+def test_the_file_says_what_torch_says(run, data, tmp_path, unrounded):
     path = export_run(run, tmp_path / "fdrl.onnx", "data")
     torchs = ExportedModel(load_model(run)[0], read_decision(run, "data")).eval()
     with open_session(path) as session:
@@ -214,9 +214,8 @@ def test_the_file_says_what_torch_says(run, data, tmp_path):
             with torch.no_grad():
                 expression, pose = torchs(torch.from_numpy(faces))
             assert expression.shape == (count, 8) and pose.shape == (count, 3)
-            # But for its rounded weights; export_run has compared it before.
-            np.testing.assert_allclose(found["expression"], expression, atol=3e-3)
-            np.testing.assert_allclose(found["pose"], pose, atol=0.1)
+            np.testing.assert_allclose(found["expression"], expression, atol=1e-5)
+            np.testing.assert_allclose(found["pose"], pose, atol=1e-3)
 
 
 def test_what_t_sne_and_the_cost_see_is_the_expression_feature(run, data):

@@ -74,7 +74,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 
 @pytest.mark.slow
 def test_what_is_kept_is_one_branch_and_the_pose_and_exports(
-    tiny_data, data, options, tmp_path
+    tiny_data, data, options, tmp_path, unrounded
 ):
     how = fit_options(tiny_data, tmp_path / "run", epochs=1, batch_size=64)
     fit("tdgan", how, options, data, resume=False)
