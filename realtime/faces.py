@@ -106,6 +106,13 @@ class Face:
             return self.held_label
         return EXPRESSIONS[int(np.argmax(self.expression))]
 
+    @property
+    def probability(self) -> float:
+        """That of the :attr:`label`, 0 to 1: while a label is held, another may be more probable.
+        ValueError before the engine has run."""
+        label = self.label
+        return float(self.expression[EXPRESSIONS.index(label)])
+
     def mirrored(self, width: int) -> Face:
         """The face as it lies in the frame of `width` pixels mirrored left to right."""
         x1, y1, x2, y2 = self.box

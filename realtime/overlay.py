@@ -43,10 +43,10 @@ def draw(
 ) -> np.ndarray:
     """Draws faces **into** `image` (uint8 H×W×3, RGB, contiguous, writable) and returns it.
 
-    Each face gets its box, id and label with probability; bars for all expressions stand beside
-    it where that covers no other face, and the pose axes start at its nose: x red, y green and
-    z blue, as the columns of :meth:`HeadPose.matrix`. A face without expression or pose gets
-    what it has. `fps` is written into the top left corner, `note` into the bottom left one.
+    Each face gets its box, id and label with the label's own probability; bars for all expressions
+    stand beside it where that covers no other face, and the pose axes start at its nose: x red, y
+    green and z blue, as the columns of :meth:`HeadPose.matrix`. A face without expression or pose
+    gets what it has. `fps` is written into the top left corner, `note` into the bottom left one.
     """
     height = image.shape[0]
     by_size = sorted(faces, key=lambda face: face.size)
@@ -120,7 +120,7 @@ def _draw_label(image: np.ndarray, face: Face, taken: list[Rect]) -> None:
         words.append((f"#{face.track_id}", _PLAIN))
     if face.expression is not None:
         words.append((face.label, _color(face)))
-        words.append((f"{100 * float(face.expression.max()):.0f} %", _PLAIN))
+        words.append((f"{100 * face.probability:.0f} %", _PLAIN))
     if not words:
         return
     size = _text_size(image, face)
@@ -161,12 +161,12 @@ def _draw_bars(image: np.ndarray, face: Face, taken: list[Rect], alone: bool) ->
         return
     taken.append(rect)
     _draw_plate(image, rect, 0.5 * size)
-    best = int(np.argmax(face.expression))
+    shown = EXPRESSIONS.index(face.label)
     left, y = rect[0] + 0.7 * size, rect[1] + 0.3 * row
     start = left + names + 0.7 * size
     for index, name in enumerate(EXPRESSIONS):
-        bright = _PLAIN if index == best else (168, 176, 184)
-        _draw_text(image, name, left, y + 0.68 * row, size, bright, 600 if index == best else 400)
+        bright = _PLAIN if index == shown else (168, 176, 184)
+        _draw_text(image, name, left, y + 0.68 * row, size, bright, 600 if index == shown else 400)
         top, bottom = y + 0.3 * row, y + 0.7 * row
         _draw_bar(image, start, top, start + bar, bottom, (92, 100, 110))
         end = start + bar * float(face.expression[index])

@@ -155,7 +155,9 @@ class JsonlSink:
     """Writes one JSON object a line, one line a frame; a frame without faces has an empty list.
 
     Pixels are rounded to 2 decimals, probabilities to 4, degrees to 1, seconds to 6. `id`,
-    `expression` and `pose` are null where the face has none. Raises :class:`SinkError`.
+    `expression` and `pose` are null where the face has none. `label` is the expression shown, which
+    is held while another leads by little: its probability is the one under its name, not always the
+    largest. Raises :class:`SinkError`.
     """
 
     def __init__(self, path: str | Path):

@@ -68,9 +68,8 @@ def _crop(image: np.ndarray, face: Face, folder: Path) -> tuple[str, str]:
 def _row(face: Face) -> list:
     record = face_record(face)
     x1, y1, x2, y2 = record["box"]
-    label = record["expression"]["label"]
     return [
-        *(face.track_id, label, f"{record['expression']['probabilities'][label]:.0%}"),
+        *(face.track_id, face.label, f"{face.probability:.0%}"),
         *(f"{round(angle):+d}°" for angle in record["pose"].values()),
         *(round(value) for value in (x1, y1, x2 - x1, y2 - y1)),
     ]

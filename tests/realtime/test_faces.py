@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,17 @@ def test_face_label_and_size():
     assert face.size == 50
     with pytest.raises(ValueError, match="run the engine"):
         _ = Face(face.box, face.score, face.landmarks).label
+
+
+def test_the_probability_is_that_of_the_label_also_where_it_is_held():
+    expression = np.array([0.40, 0.46, 0.14, 0, 0, 0, 0, 0], np.float32)
+    face = replace(make_face(), expression=expression)
+    assert (face.label, face.probability) == ("happiness", pytest.approx(0.46))
+    held = replace(face, held_label="neutral")
+    assert (held.label, held.probability) == ("neutral", pytest.approx(0.40))
+    assert held.mirrored(160).probability == held.probability
+    with pytest.raises(ValueError, match="run the engine"):
+        _ = replace(face, expression=None).probability
 
 
 def test_mirrored_face_twice_is_the_same_and_keeps_sides():

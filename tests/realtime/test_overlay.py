@@ -1,4 +1,5 @@
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,6 +93,22 @@ def test_bars_are_as_long_as_the_probabilities():
     assert lengths["neutral"] == pytest.approx(lengths["happiness"] / 2, rel=0.12)
     assert lengths["fear"] == pytest.approx(lengths["happiness"] / 2, rel=0.12)
     assert len(pixels_like(beside, COLORS["anger"], 6)) == 0
+
+
+def test_the_percentage_and_the_bright_bar_are_those_of_the_held_label(monkeypatch):
+    """Neutral is held at 40 % although happiness has 46 %."""
+    words = []
+
+    def note_down(image, text, x, y, size, color, weight=600):
+        words.append((text, weight))
+
+    monkeypatch.setattr("realtime.overlay._draw_text", note_down)
+    face = make_face((200, 240), 240)
+    expression = np.array([0.40, 0.46, 0.14, 0, 0, 0, 0, 0], np.float32)
+    draw(canvas(), [replace(face, expression=expression, held_label="neutral")])
+    texts = [text for text, _ in words]
+    assert texts[:3] == ["#0", "neutral", "40 %"] and "46 %" not in texts
+    assert [text for text, weight in words[3:] if weight == 600] == ["neutral"]
 
 
 @pytest.mark.parametrize("center", [(120, 240), (520, 240)])

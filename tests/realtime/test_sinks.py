@@ -2,6 +2,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -249,6 +250,21 @@ def test_jsonl_is_the_documented_format(tmp_path):
     assert list(got["expression"]["probabilities"]) == list(EXPRESSIONS)
     assert sum(got["expression"]["probabilities"].values()) == pytest.approx(1, abs=5e-4)
     assert got["pose"] == {"yaw": -12.3, "pitch": 4.0, "roll": 1.2}
+
+
+def test_a_held_label_stands_beside_its_own_probability(tmp_path):
+    """In both formats the probability of a label is found under its name."""
+    expression = np.array([0.40, 0.46, 0.14, 0, 0, 0, 0, 0], np.float32)
+    face = replace(make_face(), expression=expression, held_label="neutral")
+    with CsvSink(tmp_path / "out.csv") as rows, JsonlSink(tmp_path / "out.jsonl") as lines:
+        for sink in (rows, lines):
+            sink.write(FRAME, [face])
+    (record,) = json.loads((tmp_path / "out.jsonl").read_text())["faces"]
+    assert record["expression"]["label"] == "neutral"
+    assert record["expression"]["probabilities"]["neutral"] == 0.4
+    with open(tmp_path / "out.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["label"] == "neutral" and float(row[row["label"]]) == 0.4
 
 
 def bare_face():
