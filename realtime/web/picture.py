@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from engine.output import write
 from realtime.align import align, similarity_transform
 from realtime.faces import Face
 from realtime.overlay import draw
@@ -76,4 +77,5 @@ def _row(face: Face) -> list:
 
 
 def _write(path: Path, image: np.ndarray) -> None:
-    cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    """EngineError where the file cannot be written whole."""
+    write(path, cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
