@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
+from engine.output import write
+from engine.session import EngineError
 from realtime.faces import Face
-from realtime.live import View
+from realtime.live import NEWS, View
 from realtime.overlap import WriteBehind
 from realtime.overlay import draw, in_mirror
 from realtime.pipeline import FacePipeline
-from realtime.sinks import CsvSink, JsonlSink, VideoSink
+from realtime.plot import png
+from realtime.sinks import CsvSink, JsonlSink, SinkError, VideoSink
 from realtime.source import Frame, Source
 from realtime.summary import Summary
 from realtime.window import HELP, Window
@@ -41,7 +44,8 @@ class Run:
     """Draws, shows and records what the pipeline finds; a context manager that closes its files.
 
     mirror: show and record the picture as in a mirror. The records keep the numbers of the frame
-    as stored. window: None for none. Raises SinkError where an output cannot be opened.
+    as stored. window: None for none. Raises SinkError where an output cannot be opened or written.
+    What a key asks for and cannot be done is said, in the picture too, and the run goes on.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class Run:
         self._trouble: str | None = None
         self._news: str | None = None
         self._recording: _Video | None = None
+        self._refused, self._refused_at = "", -np.inf
         with ExitStack() as stack:
             sinks = [(JsonlSink, outputs.jsonl), (CsvSink, outputs.csv)]
             self._records = [stack.enter_context(sink(path)) for sink, path in sinks if path]
@@ -92,8 +97,10 @@ class Run:
             return
         with self.pipeline.timer("draw"):
             self._picture = self._drawn(frame, faces)
-        for video in filter(None, (self._video, self._recording)):
-            video.write(self._picture, frame.time)
+        if self._video:
+            self._video.write(self._picture, frame.time)
+        if self._recording:
+            self._record(frame.time)
 
     def _report(self, view: View) -> None:
         """Say on the console what is wrong with the source, what changed, and that it is well
@@ -109,8 +116,10 @@ class Run:
         tqdm.write(text if text.startswith(name) else f"{name}: {text}", file=sys.stderr)
 
     def close(self) -> None:
-        self._stop_recording()
-        self._stack.close()
+        try:
+            self._stop_recording()
+        finally:
+            self._stack.close()
 
     def __enter__(self) -> Run:
         return self
@@ -131,6 +140,7 @@ class Run:
     def _note(self) -> str | None:
         parts = [
             self._news,
+            self._refused if time.monotonic() - self._refused_at < NEWS else None,
             HELP if self._show_help else None,
             "recording" if self._recording else None,
             self._age() if self._show_age else None,
@@ -156,9 +166,9 @@ class Run:
     def _on_key(self, key: str, picture: np.ndarray) -> bool:
         """Do what a key asks for; True to quit."""
         if key == "s":
-            self._save(picture)
+            self._try(lambda: self._save(picture))
         elif key == "r":
-            self._toggle_recording()
+            self._try(self._toggle_recording)
         elif key == "p":
             self._show_pose = not self._show_pose
         elif key == "i":
@@ -167,9 +177,17 @@ class Run:
             self._show_help = not self._show_help
         return key == "q"
 
+    def _try(self, writes: Callable[[], None]) -> None:
+        """Do what the user asked for beside the run; what goes wrong with it is no end of the run."""
+        try:
+            writes()
+        except (EngineError, SinkError) as error:
+            self._refused, self._refused_at = str(error), time.monotonic()
+            tqdm.write(self._refused, file=sys.stderr)
+
     def _save(self, picture: np.ndarray) -> None:
         path = _free_name(".png")
-        cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        write(path, png(picture))
         self._tell(path)
 
     def _toggle_recording(self) -> None:
@@ -180,10 +198,20 @@ class Run:
             self._recording = self._new_video(path)
             self._tell(path)
 
+    def _record(self, seconds: float) -> None:
+        def writes() -> None:
+            try:
+                self._recording.write(self._picture, seconds)
+            except SinkError:
+                self._stop_recording()
+                raise
+
+        self._try(writes)
+
     def _stop_recording(self) -> None:
-        if self._recording:
-            self._recording.close()
-            self._recording = None
+        recording, self._recording = self._recording, None
+        if recording:
+            recording.close()
 
     def _tell(self, path: Path) -> None:
         self.saved.append(path)
@@ -223,4 +251,4 @@ def _free_name(suffix: str) -> Path:
     """A name in the current folder, made of date and time, that no file has yet."""
     stem = time.strftime("faces-%Y%m%d-%H%M%S")
     names = (Path(f"{stem}{extra}{suffix}") for extra in ["", *(f"-{n}" for n in range(1, 1000))])
-    return next(name for name in names if not name.exists())
+    return next(name for name in names if not os.path.lexists(name))

@@ -48,18 +48,24 @@ class VideoSink:
                 f"Give a name that ends in {' or '.join(_FORMATS)}."
             )
         codec, codec_options, container_options = _FORMATS[self._path.suffix.lower()]
-        _open(self._path).close()
         self._size = (width + width % 2, height + height % 2)
         self._length = max(_SHORTEST, round(_TICKS / fps))
         self._start: float | None = None
         self._last = -_SHORTEST
         self._picture: av.VideoFrame | None = None
         self._failed = self._closed = False
-        self._container = av.open(f"file:{path}", "w", options=container_options)
-        self._stream = self._container.add_stream(
-            codec, rate=Fraction(fps).limit_denominator(1001), options=codec_options
-        )
-        self._set_up(self._stream.codec_context, fps)
+        _open(self._path).close()
+        try:
+            self._container = av.open(f"file:{path}", "w", options=container_options)
+        except av.error.FFmpegError as error:
+            raise self._error(error) from None
+        try:
+            rate = Fraction(fps).limit_denominator(1001)
+            self._stream = self._container.add_stream(codec, rate=rate, options=codec_options)
+            self._set_up(self._stream.codec_context, fps)
+        except BaseException:
+            self.close()
+            raise
 
     def write(self, image: np.ndarray, time: float) -> None:
         """Adds a picture: uint8 H×W×3, RGB; time in seconds by any clock, the first becomes 0.
@@ -87,6 +93,7 @@ class VideoSink:
             return
         self._closed = True
         if self._start is None:
+            self._container.close()
             self._path.unlink(missing_ok=True)
             return
         try:
@@ -219,7 +226,11 @@ class CsvSink:
 
     def __init__(self, path: str | Path):
         self._file = _LineFile(path)
-        self._write_rows([self.COLUMNS])
+        try:
+            self._write_rows([self.COLUMNS])
+        except BaseException:
+            self.close()
+            raise
 
     def write(self, frame: Frame, faces: list[Face]) -> None:
         if faces:
@@ -248,23 +259,23 @@ class _LineFile:
         self._file = _open(self._path)
 
     def write(self, lines: str) -> None:
-        data = lines.encode()
+        data, written = lines.encode(), 0
         try:
-            written = self._file.write(data)
-            if written < len(data):  # the disk is full, which the next write reports
-                self._file.write(data[written:])
+            while written < len(data):  # where the disk gets full, the write after a short one fails
+                written += self._file.write(data[written:])
         except BrokenPipeError:
             raise  # a pipe's reader has seen enough: no fault of a file
         except OSError as error:
-            self._drop_partial_line()
+            self._take_back(written - (data.rfind(b"\n", 0, written) + 1))
             raise SinkError(_unwritable(self._path, error.strerror)) from None
 
     def close(self) -> None:
         self._file.close()
 
-    def _drop_partial_line(self) -> None:
+    def _take_back(self, size: int) -> None:
+        """Cuts off the last bytes, which are a part of a line; what a pipe has is gone."""
         if self._path.is_file():
-            self._file.truncate(self._path.read_bytes().rfind(b"\n") + 1)
+            self._file.truncate(self._file.tell() - size)
 
 
 def _open(path: Path) -> io.FileIO:

@@ -10,7 +10,7 @@ import pytest
 from realtime.faces import EXPRESSIONS, HeadPose
 from realtime.live import View
 from realtime.run import Outputs, Run
-from realtime.sinks import SinkError
+from realtime.sinks import SinkError, VideoSink
 from realtime.source import Frame, SourceError
 from realtime.timing import StageTimer
 from realtime.window import HELP
@@ -178,3 +178,65 @@ def test_a_camera_without_a_single_picture_leaves_a_window_that_can_be_closed():
     with Run(source(live=True), FakePipeline(), Outputs(), window) as shown:
         shown.process(View(None, "no picture for 2 s") for _ in range(100))
     assert len(window.pictures) == 3
+
+
+@pytest.mark.parametrize("key, suffix", [("s", ".png"), ("r", ".mp4")])
+def test_a_key_that_cannot_write_says_so_and_the_run_goes_on(
+    tmp_path, monkeypatch, capsys, key, suffix
+):
+    (tmp_path / "file").touch()
+    nowhere = tmp_path / "file" / f"faces{suffix}"
+    monkeypatch.setattr("realtime.run._free_name", lambda suffix: nowhere)
+    done, window = run(
+        tmp_path, 8, keys=["", key, "", key], outputs=Outputs(jsonl=tmp_path / "out.jsonl")
+    )
+
+    assert done.saved == [] and len(window.pictures) == 8
+    assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 8
+    printed, error = capsys.readouterr()
+    assert "Writing" not in printed
+    assert len(error.splitlines()) == 2 and error.count(f"{nowhere} cannot be written") == 2
+    before, after = (window.pictures[index][-40:].astype(int) for index in (1, 2))
+    assert np.abs(before - after).max() > 50, "the bottom of the picture says it"
+
+
+def test_a_picture_on_a_full_disk_is_not_called_saved(tmp_path, monkeypatch, capsys):
+    def full(self, data):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    monkeypatch.setattr("cv2.imwrite", lambda *arguments: False)
+    done, window = run(tmp_path, 4, keys=["s"])
+    assert done.saved == [] and len(window.pictures) == 4
+    printed, error = capsys.readouterr()
+    assert "Writing" not in printed and "cannot be written: No space left" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_that_fails_is_said_and_the_run_goes_on(tmp_path, monkeypatch, capsys):
+    def full(self, image, time):
+        raise SinkError("faces.mp4 cannot be written: No space left on device. Make room.")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("realtime.sinks.VideoSink.write", full)
+    done, window = run(tmp_path, 20, keys=["r"], outputs=Outputs(jsonl=tmp_path / "out.jsonl"))
+
+    assert len(window.pictures) == len((tmp_path / "out.jsonl").read_text().splitlines()) == 20
+    assert done._recording is None
+    assert capsys.readouterr().err.count("No space left") == 1
+
+
+def test_a_recording_that_cannot_be_finished_leaves_the_other_files_whole(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    closes = VideoSink.close
+
+    def close(self):
+        closes(self)
+        if self._path.name.startswith("faces-"):
+            raise SinkError("The recording cannot be written.")
+
+    monkeypatch.setattr("realtime.sinks.VideoSink.close", close)
+    with pytest.raises(SinkError, match="recording"):
+        run(tmp_path, 6, keys=["r"], outputs=all_outputs(tmp_path))
+    assert len(pictures_of(tmp_path / "out.mp4")) == 6

@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -229,6 +230,66 @@ def test_half_a_line_is_taken_back(tmp_path):
     text = path.read_text()
     assert text.endswith("\n") and text.count("\n") >= 2
     assert all(json.loads(line)["frame"] == 12 for line in text.splitlines())
+
+
+def test_half_a_line_of_a_large_file_is_taken_back_without_reading_it(tmp_path):
+    """The file has 30 MB when it gets full; taking back its last line takes next to nothing."""
+    program = (
+        "import resource, sys, tracemalloc\n"
+        "from realtime.sinks import CsvSink, SinkError\n"
+        "from tests.realtime.test_sinks import FRAME, make_face\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000_000, 30_000_000))\n"
+        "faces = [make_face() for _ in range(400)]\n"
+        "with CsvSink(sys.argv[1]) as sink:\n"
+        "    rows = sink._file.write\n"
+        "    text = []\n"
+        "    sink._file.write = text.append\n"
+        "    sink.write(FRAME, faces)\n"
+        "    sink._file.write = rows\n"
+        "    tracemalloc.start()\n"
+        "    try:\n"
+        "        while True:\n"
+        "            rows(text[0])\n"
+        "    except SinkError as error:\n"
+        "        print(error)\n"
+        "print(tracemalloc.get_traced_memory()[1])\n"
+    )
+    path = tmp_path / "out.csv"
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)],
+        capture_output=True, text=True, cwd=Path(__file__).parents[2], check=True,
+    )  # fmt: skip
+    error, peak = done.stdout.splitlines()
+    assert "cannot be written: File too large" in error
+    assert int(peak) < 2_000_000
+    data = path.read_bytes()
+    rows = data.splitlines()
+    assert data.endswith(b"\n") and 30_000_000 - 2 * len(rows[1]) < len(data) <= 30_000_000
+    assert len({row for row in rows[1:]}) == 1, "every row is whole"
+
+
+@pytest.mark.parametrize("name", VIDEOS)
+def test_a_video_that_cannot_be_set_up_leaves_neither_a_file_nor_an_open_one(
+    tmp_path, name, monkeypatch
+):
+    def fail(self, context, fps):
+        raise ValueError("no such encoder")
+
+    monkeypatch.setattr(VideoSink, "_set_up", fail)
+    before = len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
+    with pytest.raises(ValueError, match="no such encoder") as caught:
+        SINKS[name](tmp_path / name)
+    assert not (tmp_path / name).exists()
+    if before:  # while the error is still looked at, and so the sink still there
+        assert caught.tb is not None and len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is a thing of Linux")
+def test_records_that_cannot_begin_are_closed():
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(SinkError) as caught:
+        CsvSink("/dev/full")
+    assert caught.tb is not None and len(os.listdir("/proc/self/fd")) == before
 
 
 def test_jsonl_is_the_documented_format(tmp_path):
