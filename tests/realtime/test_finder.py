@@ -15,6 +15,7 @@ from realtime.pyramid import pyramid, spread
 from realtime.source import Frame, open_source
 from realtime.timing import StageTimer
 from tests.realtime.carried import Waits, distance, shifted_by_one
+from tests.realtime.test_track import face_at
 
 CLIP = Path(__file__).resolve().parents[1] / "data/astronaut.mp4"
 
@@ -180,3 +181,90 @@ def test_a_face_cut_by_the_border_is_followed_without_error(finder, frames):
         faces = finder.find(Frame(image, index, index / 25))
         assert len(faces) <= 1
     assert faces == []
+
+
+class Clock:
+    """Time that passes where the test says so."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class SlowDetector:
+    """Sees one face: in the whole frame in `whole` seconds, and where it was before in `near` seconds,
+    but there not where it is too `fast`."""
+
+    min_face, max_faces = 40, None
+
+    def __init__(self, clock: Clock, whole: float, near: float, fast: bool = False):
+        self.clock, self.whole, self.near, self.fast, self.searches = clock, whole, near, fast, 0
+
+    def detect(self, image):
+        self.searches += 1
+        self.clock.now += self.whole
+        return [face_at(100, 100)]
+
+    def refine(self, image, boxes):
+        self.clock.now += self.near
+        return [None if self.fast else face_at(100, 100)] + [None] * (len(boxes) - 1)
+
+    def search(self, sampler, parts, known):
+        return []
+
+    def close(self):
+        pass
+
+
+def before_a_camera(whole: float, near: float, rest: float, fast: bool = False, live: bool = True):
+    """Frames in a minute, how many of them were searched as a whole, and the ids, where the newest
+    frame wins and the rest of the program takes `rest` seconds for each."""
+    clock = Clock()
+    detector = SlowDetector(clock, whole, near, fast)
+    finder = FaceFinder(detector, StageTimer(), clock=clock)
+    image, count, ids = np.zeros((120, 160, 3), np.uint8), 0, set()
+    while clock.now < 160:
+        captured = clock.now if live else None
+        ids |= {face.track_id for face in finder.find(Frame(image, count, clock.now, captured))}
+        clock.now += rest
+        count += 1
+    return count, detector.searches, ids
+
+
+def test_a_slow_machine_does_not_search_the_whole_frame_for_being_slow():
+    count, searches, ids = before_a_camera(whole=0.35, near=0.05, rest=0.1)
+    assert searches == 1 and count > 390, "one search of a third of a second does not bring on the next"
+    assert ids == {0}
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_on_a_machine_slower_still_such_searches_take_a_quarter_of_the_time(fast):
+    """Everything else alone takes longer than the gap that asks for one, or the face is lost
+    between two frames every time."""
+    count, searches, _ = before_a_camera(whole=1.2, near=0.1, rest=0.5, fast=fast)
+    assert 5 <= searches and 1.2 * searches <= 0.27 * 60
+    assert count > 70, "of 35 with a whole search for each"
+
+
+def test_a_slow_camera_before_a_quick_machine_is_searched_as_a_whole_each_time():
+    count, searches, _ = before_a_camera(whole=0.02, near=0.005, rest=0.98)
+    assert searches == count == 60
+
+
+def test_what_is_found_in_a_file_does_not_depend_on_the_time_it_takes():
+    count, searches, _ = before_a_camera(whole=1.2, near=0.1, rest=0.5, live=False)
+    assert searches == count
+
+
+def test_a_search_that_failed_does_not_fail_in_every_frame_after_it(detector, frames, monkeypatch):
+    finder = FaceFinder(detector, StageTimer())
+    finder.find(frames[0])
+    with monkeypatch.context() as broken:
+        broken.setattr(detector, "search", lambda *arguments: 1 / 0)
+        finder.find(frames[1])
+        finder._search.exception()
+    with pytest.raises(ZeroDivisionError):
+        finder.find(frames[2])
+    assert len(finder.find(frames[3])) == 1
