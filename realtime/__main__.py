@@ -14,10 +14,10 @@ import tyro
 
 from engine.output import check_writable, printing, write
 from engine.session import EngineError
-from realtime.detect import Detector, DetectorError
+from realtime.detect import DetectorError
 from realtime.live import SILENCE, LiveFeed, View
 from realtime.overlap import read_ahead
-from realtime.pipeline import FacePipeline, Recogniser
+from realtime.pipeline import FacePipeline, open_pipeline
 from realtime.plot import plot, png
 from realtime.run import Outputs, Run
 from realtime.sinks import SinkError
@@ -110,14 +110,18 @@ def _recognise(options: Options) -> int:
         windowed = _wants_window(options, outputs)
         spec = options.source if options.camera is None else options.camera
         source = _opened(spec)
-        stack.callback(source.close)
+        owned = stack.enter_context(ExitStack())
+        owned.callback(source.close)
         pipeline = stack.enter_context(_pipeline(options, source.still))
+        _print_networks(pipeline)
         window = stack.enter_context(Window("Expression and head pose")) if windowed else None
         run = stack.enter_context(Run(source, pipeline, outputs, window, options.mirror))
         size = f"{source.width}×{source.height}"
         print(f"Source   {source.name}, {size}" + (f", {source.fps:.4g} frames/s" if source.fps else ""))
         if source.live:
-            views = stack.enter_context(LiveFeed(source, reopen=lambda: open_source(spec)))
+            feed = LiveFeed(source, reopen=lambda: open_source(spec))
+            owned.pop_all()  # the feed closes what it reads
+            views = stack.enter_context(feed)
         else:
             frames = stack.enter_context(closing(read_ahead(source)))
             views = (View(frame, None) for frame in frames)
@@ -168,19 +172,22 @@ def _wants_window(options: Options, outputs: Outputs) -> bool:
 def _pipeline(options: Options, still: bool) -> FacePipeline:
     if options.smoothing < 0:
         raise UsageError(f"--smoothing {options.smoothing}: give 0 or more.")
-    recogniser = Recogniser(
-        options.model, options.backend, options.device, options.precision
-    )
-    detector = Detector(
-        options.min_face,
+    return open_pipeline(
+        options.model,
+        min_face=options.min_face,
         max_faces=options.max_faces,
         backend=options.backend,
         device=options.device,
+        precision=options.precision,
+        smoothing=options.smoothing,
+        still=still,
     )
-    session = recogniser.session
+
+
+def _print_networks(pipeline: FacePipeline) -> None:
+    session = pipeline.recogniser.session
     print(f"Model    {session.path.name}, sha256 {session.sha256[:12]}")
     print(f"Engine   {session.description}")
-    return FacePipeline(detector, recogniser, options.smoothing, still)
 
 
 if __name__ == "__main__":

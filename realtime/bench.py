@@ -7,7 +7,7 @@ import math
 import platform
 import time
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -22,10 +22,9 @@ from engine.output import check_writable, write
 from engine.reference import TorchReference
 from engine.session import EngineError
 from realtime.align import similarity_transform
-from realtime.detect import Detector
 from realtime.memory import resident_memory
 from realtime.overlap import read_ahead
-from realtime.pipeline import FacePipeline, Recogniser
+from realtime.pipeline import FacePipeline, open_pipeline
 from realtime.source import Frame, open_source
 from realtime.timing import spread, table
 
@@ -76,11 +75,17 @@ def bench_command(arguments: list[str]) -> int:
         raise EngineError("Nothing would be measured: use 1 or more frames, repeats and faces.")
     if options.json:
         check_writable(options.json)
-    recogniser = Recogniser(
-        options.model, options.backend, options.device, options.precision
-    )
-    detector = Detector(options.min_face, backend=options.backend, device=options.device)
-    with FacePipeline(detector, recogniser) as pipeline:
+    with ExitStack() as stack:
+        pipeline = stack.enter_context(
+            open_pipeline(
+                options.model,
+                min_face=options.min_face,
+                backend=options.backend,
+                device=options.device,
+                precision=options.precision,
+            )
+        )
+        session = pipeline.recogniser.session
         from_file = {} if options.faces else _from_file(pipeline, options)
         with open_source(options.source) as source:
             frames = list(islice(source, options.frames))
@@ -88,10 +93,10 @@ def bench_command(arguments: list[str]) -> int:
             frames = _crowded(frames, pipeline, options.faces)
         reference = None
         if options.reference:
-            reference = TorchReference(recogniser.session, options.min_face)
+            reference = stack.enter_context(TorchReference(session, options.min_face))
         measured = _measure(pipeline, frames, options.repeats, reference) | from_file
-        measured["engine"] = recogniser.session.description
-        measured["model_sha256"] = recogniser.session.sha256
+        measured["engine"] = session.description
+        measured["model_sha256"] = session.sha256
     measured |= {
         "source": options.source,
         "size": [frames[0].image.shape[1], frames[0].image.shape[0]],
@@ -189,7 +194,6 @@ def _measure(pipeline, frames: list[Frame], repeats: int, reference: TorchRefere
             "faces_per_frame": float(np.mean(reference_faces)),
         }
         result["speedup"] = result["reference"]["median_ms"] / result["frame"]["median_ms"]
-        reference.close()
     return result
 
 

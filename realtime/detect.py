@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engine.session import open_session
+from engine.session import Session, open_session
 from realtime.area import AreaSampler
 from realtime.boxes import nms, nms_over_smaller, overlap, shifted, sides, squared
 from realtime.faces import Face
@@ -70,10 +70,14 @@ class Detector:
         self.thresholds = thresholds
         self.max_faces = max_faces
         threads = threads or max(1, (os.cpu_count() or 2) // 2)
-        self._sessions = [
-            open_session(f"mtcnn_{net}", backend, device, threads=threads)
-            for net in ("pnet", "rnet", "onet")
-        ]
+        self._sessions: list[Session] = []
+        try:
+            for net in ("pnet", "rnet", "onet"):
+                session = open_session(f"mtcnn_{net}", backend, device, threads=threads)
+                self._sessions.append(session)
+        except BaseException:
+            self.close()
+            raise
         self._pnet, self._rnet, self._onet = self._sessions
 
     @property

@@ -28,6 +28,9 @@ HANGS, LONGEST_HANGS = 5.0, 60.0
 """Seconds for which a picture may stand still before its source is closed and opened again, and the
 most between two such tries: there are sources that do show a still picture."""
 
+HANGS_UP = 2.0
+"""Seconds for which closing waits for a camera that hangs."""
+
 NEWS = 2.0
 """Seconds for which news stay in the picture."""
 
@@ -51,7 +54,8 @@ class LiveFeed:
     and where it is silent, black or frozen, the views say so. Times and indices go on over such
     breaks. A context manager that stops the thread.
 
-    first: the open source, owned by the feed from here on. reopen: opens it again, or raises
+    first: the open source, owned by the feed from here on: the thread that reads a source is the
+    one that closes it, for closing one while it is read can crash. reopen: opens it again, or raises
     SourceError.
     """
 
@@ -83,9 +87,10 @@ class LiveFeed:
             yield view
 
     def close(self) -> None:
-        """Stops reading; waits at most two seconds for a camera that hangs."""
+        """Stops reading. A camera that hangs is waited for a while, and then left to the thread,
+        which closes it when the read ends."""
         self._stop.set()
-        self._thread.join(timeout=2)
+        self._thread.join(HANGS_UP)
 
     def __enter__(self) -> LiveFeed:
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,7 +41,11 @@ class Recogniser:
         precision: str = "auto",
     ):
         self.session = open_session(model, backend, device, precision)
-        self._columns = _expression_columns(self.session)
+        try:
+            self._columns = _expression_columns(self.session)
+        except BaseException:
+            self.session.close()
+            raise
 
     def recognise(
         self, crops: np.ndarray, rotations: list[float]
@@ -72,21 +77,33 @@ def _expression_columns(session: Session) -> list[int]:
         and "labels" in session.metadata
     )
     if not fits:
-        session.close()
         raise EngineError(
             f"{session.path.name} is not a face model: it needs the input faces (n×112×112×3), the "
             "outputs expression and pose, and labels in its metadata, as `python -m train export` "
             "writes them."
         )
-    labels = json.loads(session.metadata["labels"])
+    labels = _labels(session)
     unknown = [label for label in labels if label not in EXPRESSIONS]
     if unknown:
-        session.close()
         raise EngineError(
             f"{session.path.name} names the expressions {', '.join(unknown)}; known are "
             f"{', '.join(EXPRESSIONS)}."
         )
     return [EXPRESSIONS.index(label) for label in labels]
+
+
+def _labels(session: Session) -> list[str]:
+    """The names in the model's metadata; EngineError where they are none."""
+    try:
+        labels = json.loads(session.metadata["labels"])
+    except ValueError:
+        labels = None
+    if isinstance(labels, list) and all(isinstance(label, str) for label in labels):
+        return labels
+    raise EngineError(
+        f"{session.path.name} has labels in its metadata that are no JSON list of names: "
+        f"{session.metadata['labels'][:60]!r}. Export it again."
+    )
 
 
 class FacePipeline:
@@ -107,12 +124,12 @@ class FacePipeline:
         smoothing: float = 1.0,
         still: bool = False,
     ):
+        self.smoother = Smoother(0.0 if still else smoothing)
         self.timer = StageTimer()
         self._still = still
         self._last: dict[int, tuple[np.ndarray, HeadPose]] = {}
         self.finder = FaceFinder(detector, self.timer, still)
         self.recogniser = recogniser
-        self.smoother = Smoother(0.0 if still else smoothing)
 
     def process(self, frame: Frame) -> list[Face]:
         """The faces of the next frame, largest first, with id, expression and pose."""
@@ -157,3 +174,29 @@ class FacePipeline:
 
     def __exit__(self, *exception) -> None:
         self.close()
+
+
+def open_pipeline(
+    model: str | Path = "ipd_fer",
+    *,
+    min_face: int = 40,
+    max_faces: int | None = None,
+    backend: str = "auto",
+    device: str = "auto",
+    precision: str = "auto",
+    smoothing: float = 1.0,
+    still: bool = False,
+) -> FacePipeline:
+    """A pipeline with a detector and recogniser of its own, as :class:`Detector`,
+    :class:`Recogniser` and :class:`FacePipeline` take their options.
+
+    Raises EngineError or DetectorError where one of them cannot be opened; what was is closed.
+    """
+    with ExitStack() as opened:
+        recogniser = Recogniser(model, backend, device, precision)
+        opened.callback(recogniser.close)
+        detector = Detector(min_face, max_faces=max_faces, backend=backend, device=device)
+        opened.callback(detector.close)
+        pipeline = FacePipeline(detector, recogniser, smoothing, still)
+        opened.pop_all()
+    return pipeline

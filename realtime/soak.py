@@ -15,12 +15,11 @@ from tqdm import tqdm
 
 from engine.output import check_writable, write
 from engine.session import EngineError
-from realtime.detect import Detector
 from realtime.faces import Face
 from realtime.live import LiveFeed
 from realtime.memory import resident_memory
 from realtime.overlay import draw
-from realtime.pipeline import FacePipeline, Recogniser
+from realtime.pipeline import FacePipeline, open_pipeline
 from realtime.source import Frame, Source, open_source
 
 TURNS = 4
@@ -105,14 +104,14 @@ def soak(pipeline: FacePipeline, frames: Iterator[Frame], number: int, loop: int
     """Run `number` frames of a clip that is `loop` frames long; the first and the last thousand,
     or as many whole loops as they hold, are compared."""
     seconds, processor, ages = np.zeros(number), np.zeros(number), np.full(number, np.nan)
-    ids, early = set(), 0.0
+    ids, early = 0, 0.0
     for index, frame in zip(tqdm(range(number), disable=None, leave=False), frames):
         worked = time.process_time()
         faces, seconds[index] = _one(pipeline, frame)
         processor[index] = time.process_time() - worked
         if frame.captured is not None:
             ages[index] = time.monotonic() - frame.captured
-        ids.update(face.track_id for face in faces)
+        ids = max([ids, *(face.track_id + 1 for face in faces)])  # they count up from 0
         if index == min(1000, number // 2):
             early = resident_memory()
     length = max(1, min(1000, number // 4))
@@ -139,7 +138,7 @@ def soak(pipeline: FacePipeline, frames: Iterator[Frame], number: int, loop: int
         start_age_ms=start_age if live else None,
         end_age_ms=end_age if live else None,
         dropped=None,
-        ids=len(ids),
+        ids=ids,
     )
 
 
@@ -167,7 +166,7 @@ def _one(pipeline: FacePipeline, frame: Frame) -> tuple[list[Face], float]:
 
 
 def _pipeline(options: SoakOptions) -> FacePipeline:
-    return FacePipeline(Detector(options.min_face), Recogniser(options.model))
+    return open_pipeline(options.model, min_face=options.min_face)
 
 
 class _ClipCamera(Source):

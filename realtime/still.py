@@ -12,9 +12,8 @@ from tqdm import tqdm
 
 from engine.output import check_writable, write
 from engine.session import EngineError
-from realtime.detect import Detector
 from realtime.faces import Face
-from realtime.pipeline import FacePipeline, Recogniser
+from realtime.pipeline import FacePipeline, open_pipeline
 from realtime.smooth import Smoother
 from realtime.source import Frame, open_source
 
@@ -65,7 +64,7 @@ def still_command(arguments: list[str]) -> int:
         check_writable(options.json)
     with open_source(options.source) as source:
         image = next(iter(source)).image
-    with FacePipeline(Detector(), Recogniser(options.model), smoothing=0.0) as pipeline:
+    with open_pipeline(options.model, smoothing=0.0) as pipeline:
         raw, smoothed = still(pipeline, image, options.frames, options.noise, options.smoothing)
     print(f"{'standard deviation':<20} {'raw':>8} {'smoothed':>9}")
     for name, value in asdict(raw).items():

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import realtime.live
+from realtime.__main__ import main
 from realtime.live import LiveFeed
 from realtime.source import Frame, SourceError
 from tests.realtime.cameras import FakeCamera, Workshop
@@ -214,3 +215,64 @@ def test_closing_stops_the_thread_and_closes_the_camera():
     with LiveFeed(camera, Workshop()) as feed:
         next(iter(feed))
     assert threading.active_count() == before and camera.closed
+
+
+class Hanging(FakeCamera):
+    """Gives one frame, then hangs until it is let go; notes who closes it, and if in mid-read."""
+
+    def __init__(self):
+        super().__init__([100])
+        self.let_go, self.reads = threading.Event(), threading.Event()
+        self.closed_by, self.torn = [], False
+
+    def __iter__(self):
+        yield from super().__iter__()
+        self.reads.set()
+        self.let_go.wait(20)
+        self.reads.clear()
+
+    def close(self):
+        self.torn |= self.reads.is_set()
+        self.closed_by.append(threading.current_thread().name)
+
+
+def test_a_camera_that_hangs_is_closed_by_the_thread_that_reads_it(monkeypatch):
+    monkeypatch.setattr(realtime.live, "HANGS_UP", 0.05, raising=False)
+    camera = Hanging()
+    with LiveFeed(camera, Workshop()):
+        assert camera.reads.wait(5)
+    assert camera.closed_by == []
+    camera.let_go.set()
+    wait_until(lambda: camera.closed_by)
+    assert camera.closed_by == ["camera"] and not camera.torn
+
+
+def test_the_program_leaves_a_camera_to_the_thread_that_reads_it(monkeypatch, tmp_path):
+    camera = Hanging()
+
+    def process(self, views):
+        assert camera.reads.wait(5)
+
+    monkeypatch.setattr(realtime.live, "HANGS_UP", 0.05, raising=False)
+    monkeypatch.setattr("realtime.__main__.open_source", lambda spec: camera)
+    monkeypatch.setattr("realtime.run.Run.process", process)
+    assert main(["--camera", "0", "--no-display", "--jsonl", str(tmp_path / "out.jsonl")]) == 0
+    camera.let_go.set()
+    wait_until(lambda: camera.closed_by)
+    assert camera.closed_by == ["camera"] and not camera.torn
+
+
+def test_a_camera_is_closed_where_the_program_does_not_come_to_read_it(monkeypatch, tmp_path):
+    camera = Hanging()
+    monkeypatch.setattr("realtime.__main__.open_source", lambda spec: camera)
+    nowhere = ["--camera", "0", "--no-display", "--jsonl", str(tmp_path / "out.jsonl")]
+    assert main([*nowhere, "--min-face", "3"]) == 2
+    assert main(["--camera", "0", "--no-display", "--jsonl", str(tmp_path / "no" / "o.jsonl")]) == 1
+    assert camera.closed_by == ["MainThread"] * 2
+
+
+def wait_until(true, seconds=5.0):
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

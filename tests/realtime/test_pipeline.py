@@ -1,7 +1,9 @@
 """The whole pipeline on the recorded clip, with the shipped networks."""
 
 import json
+import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -9,9 +11,11 @@ import pytest
 
 from engine.session import EngineError
 from realtime.align import align, similarity_transform
-from realtime.detect import Detector
-from realtime.pipeline import AT_ONCE, FacePipeline, Recogniser
+from realtime.detect import Detector, DetectorError
+from realtime.faces import HeadPose
+from realtime.pipeline import AT_ONCE, FacePipeline, Recogniser, open_pipeline
 from realtime.source import Frame, open_source
+from tests.realtime.test_track import face_at
 
 CLIP = Path(__file__).resolve().parents[1] / "data/astronaut.mp4"
 TRUTH = json.loads(CLIP.with_suffix(".json").read_text())["frames"]
@@ -156,3 +160,95 @@ def test_a_frame_without_faces_is_no_error(pipeline):
 def test_a_model_of_another_kind_is_refused():
     with pytest.raises(EngineError, match="not a face model"):
         Recogniser("mtcnn_onet")
+
+
+def fake_sessions(monkeypatch, fails: str = "", labels: str = '["neutral"]') -> list:
+    """Sessions that note whether they are closed, in place of the engine's; one name cannot be
+    opened. Returns those that were opened."""
+    opened = []
+
+    class Session:
+        path, metadata = Path("model.onnx"), {"labels": labels}
+        outputs = [SimpleNamespace(name=name, shape=(None, 3)) for name in ("expression", "pose")]
+        inputs = [SimpleNamespace(name="faces", shape=(None, 112, 112, 3))]
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+
+    def open_session(model, *arguments, **options):
+        if model == fails:
+            raise EngineError(f"{model} cannot be opened.")
+        opened.append(Session())
+        return opened[-1]
+
+    monkeypatch.setattr("realtime.pipeline.open_session", open_session)
+    monkeypatch.setattr("realtime.detect.open_session", open_session)
+    return opened
+
+
+@pytest.mark.parametrize(
+    "fails, options, error",
+    [
+        ("mtcnn_onet", {}, EngineError),
+        ("", {"min_face": 3}, DetectorError),
+        ("", {"smoothing": -1.0}, ValueError),
+    ],
+)
+def test_what_was_opened_is_closed_where_the_rest_cannot_be(monkeypatch, fails, options, error):
+    opened = fake_sessions(monkeypatch, fails)
+    with pytest.raises(error):
+        open_pipeline("ipd_fer", **options)
+    assert opened and all(session.closed for session in opened)
+
+
+@pytest.mark.parametrize("fails, closed", [("mtcnn_rnet", 1), ("mtcnn_onet", 2)])
+def test_a_detector_of_which_one_network_fails_closes_the_others(monkeypatch, fails, closed):
+    opened = fake_sessions(monkeypatch, fails)
+    with pytest.raises(EngineError):
+        Detector()
+    assert [session.closed for session in opened] == [True] * closed
+
+
+@pytest.mark.parametrize("labels", ["not json", "5", "[1, 2]", '["joy"]'])
+def test_a_model_whose_labels_are_none_is_refused_and_closed(monkeypatch, labels):
+    opened = fake_sessions(monkeypatch, labels=labels)
+    with pytest.raises(EngineError, match="model.onnx"):
+        Recogniser("ipd_fer")
+    assert [session.closed for session in opened] == [True]
+
+
+@pytest.mark.parametrize("frames", [40, pytest.param(1000, marks=pytest.mark.slow)])
+def test_a_hundred_thousand_ids_leave_nothing_behind(monkeypatch, frames):
+    """100 new faces in every frame; what is in sight takes memory, what was does not."""
+    monkeypatch.setattr("realtime.timing.REMEMBERED", 10)
+    expression, pose = np.full(8, 0.125, np.float32), HeadPose(0.0, 0.0, 0.0)
+    everywhere = [face_at(100.0 * column, 100.0 * row) for row in range(10) for column in range(10)]
+
+    class Crowd:
+        min_face, max_faces = 40, None
+
+        def detect(self, image):
+            return everywhere
+
+        def close(self):
+            pass
+
+    class Guess:
+        def recognise(self, crops, rotations):
+            return [(expression, pose)] * len(crops)
+
+        def close(self):
+            pass
+
+    image = np.zeros((64, 64, 3), np.uint8)
+    with FacePipeline(Crowd(), Guess()) as pipeline:
+        tracemalloc.start()
+        for index in range(frames):  # so far apart that no id goes on
+            found = pipeline.process(Frame(image, index, 5.0 * index))
+            if index == 10:
+                early = tracemalloc.get_traced_memory()[0]
+        grown = tracemalloc.get_traced_memory()[0] - early
+        tracemalloc.stop()
+    assert max(face.track_id for face in found) == 100 * frames - 1
+    assert grown < 100_000
