@@ -118,14 +118,20 @@ class CameraSource(Source):
             # OpenCV takes a negative number for "any camera".
             self._capture = cv2.VideoCapture(index) if index >= 0 else cv2.VideoCapture()
             self._opened = time.monotonic()
-            if not self._capture.isOpened():
-                raise SourceError(_camera_advice(index, found_cameras()))
+        try:
+            self._start(index)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, index: int) -> None:
+        if not self._capture.isOpened():
+            raise SourceError(_camera_advice(index, found_cameras()))
         self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         rate = self._capture.get(cv2.CAP_PROP_FPS)
         self.fps = rate if 1 <= rate <= 1000 else None
         good, image = self._capture.read()
         if not good:
-            self.close()
             raise SourceError(f"{self.name} opened but gives no picture. Plug it in again.")
         self._measure(image)
 
@@ -199,7 +205,15 @@ def found_cameras() -> list[int]:
     if Path("/dev").is_dir() and Path("/proc").is_dir():
         return sorted(int(p.name[5:]) for p in Path("/dev").glob("video[0-9]*"))
     with quiet_opencv():
-        return [index for index in range(4) if cv2.VideoCapture(index).isOpened()]
+        return [index for index in range(4) if _opens(index)]
+
+
+def _opens(index: int) -> bool:
+    capture = cv2.VideoCapture(index)
+    try:
+        return capture.isOpened()
+    finally:
+        capture.release()
 
 
 def _camera_advice(index: int, found: list[int]) -> str:

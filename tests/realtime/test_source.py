@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from realtime import source
-from realtime.source import open_source
+from realtime.source import SourceError, open_source
 from tests.realtime.media import scene
 from tests.realtime.reading import read, read_until_break, refused
 
@@ -163,3 +163,28 @@ def test_camera_gives_rgb_and_reports_that_it_stopped(monkeypatch):
     times = [frame.time for frame in frames]
     assert times == sorted(times) and times[0] >= 0
     assert "Camera 0 stopped after 4 frames" in message
+
+
+@pytest.mark.parametrize("fault", ["tiny", "error"])
+def test_a_camera_that_cannot_be_measured_is_given_back(monkeypatch, fault):
+    captures = []
+
+    class Capture(FakeCapture):
+        released = False
+
+        def __init__(self, index):
+            super().__init__(index)
+            captures.append(self)
+
+        def read(self):
+            if fault == "error":
+                raise cv2.error("the driver fell over")
+            return True, np.zeros((8, 8, 3), np.uint8)
+
+        def release(self):
+            self.released = True
+
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    with pytest.raises((SourceError, cv2.error), match="8×8|fell over"):
+        open_source(0)
+    assert [capture.released for capture in captures] == [True]
