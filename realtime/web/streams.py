@@ -100,7 +100,7 @@ class _Stream:
             if number <= self._newest:
                 return {"time": now, "image": None, "faces": []}
             self._newest = number
-            faces = self._pipeline.process(Frame(image, number, now))
+            faces = self._pipeline.process(Frame(image, number, now, captured=self.seen))
             self.seen = time.monotonic()
         return {
             "time": round(now, 4),

@@ -54,6 +54,16 @@ def test_mirroring_changes_the_picture_and_not_the_numbers(streams, turned):
     assert np.abs(picture(plain)[corner].astype(int) - flipped[corner]).mean() < 5
 
 
+def test_its_frames_are_live(streams, turned, monkeypatch):
+    """So that a server too slow for its visitors does not search whole frames all the time."""
+    frames = []
+    monkeypatch.setattr(
+        "realtime.pipeline.FacePipeline.process", lambda self, frame: frames.append(frame) or []
+    )
+    streams.frame(streams.open(), 0, False, turned)
+    assert frames[0].captured is not None
+
+
 def test_places_are_bounded_and_come_free(streams):
     first, second = streams.open(), streams.open()
     assert first and second and streams.open() is None
