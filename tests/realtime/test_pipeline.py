@@ -218,8 +218,8 @@ def test_a_model_whose_labels_are_none_is_refused_and_closed(monkeypatch, labels
     assert [session.closed for session in opened] == [True]
 
 
-@pytest.mark.parametrize("frames", [40, pytest.param(1000, marks=pytest.mark.slow)])
-def test_a_hundred_thousand_ids_leave_nothing_behind(monkeypatch, frames):
+@pytest.mark.parametrize("frames", [40, pytest.param(250, marks=pytest.mark.slow)])
+def test_ids_without_end_leave_nothing_behind(monkeypatch, frames):
     """100 new faces in every frame; what is in sight takes memory, what was does not."""
     monkeypatch.setattr("realtime.timing.REMEMBERED", 10)
     expression, pose = np.full(8, 0.125, np.float32), HeadPose(0.0, 0.0, 0.0)

@@ -1,6 +1,7 @@
 import numpy as np
 
 from realtime.faces import Face
+from realtime.smooth import Smoother
 from realtime.track import Tracker
 
 FPS = 25.0
@@ -75,3 +76,15 @@ def test_a_hand_across_the_face_for_two_seconds_keeps_the_id():
         tracker.update([], i / FPS)
     (back,) = tracker.update([face_at(215, 195)], 100 / FPS)
     assert back.track_id == 0
+
+
+def test_a_hundred_thousand_ids_are_forgotten_one_after_the_other():
+    tracker, smoother = Tracker(), Smoother()
+    crowd = [face_at(100.0 * column, 100.0 * row) for row in range(10) for column in range(10)]
+    for second in range(0, 3000, 3):  # away for longer than any of them is waited for
+        found = tracker.update(crowd, float(second))
+        if second < 30 or second > 2970:
+            smoother.update(found, float(second))
+        assert len(tracker._tracks) == len(crowd)
+    assert max(face.track_id for face in found) == 99_999
+    assert len(smoother._states) == len(crowd)
