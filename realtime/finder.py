@@ -39,7 +39,8 @@ class FaceFinder:
 
     The result depends on the frames alone, not on the speed of the search: each frame waits for
     that of the frame before. Only how often the whole frame is searched depends on its speed where
-    the frames are live (:attr:`Frame.captured`). It never reads a frame after :meth:`find` returned.
+    the frames are live (:attr:`Frame.captured`). It never reads a frame after :meth:`find`
+    returned.
 
     detector: owned by the finder. still: every frame is a picture of its own, searched as a whole.
     clock: seconds, by which the searches of the whole frame are timed.

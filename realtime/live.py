@@ -55,8 +55,8 @@ class LiveFeed:
     breaks. A context manager that stops the thread.
 
     first: the open source, owned by the feed from here on: the thread that reads a source is the
-    one that closes it, for closing one while it is read can crash. reopen: opens it again, or raises
-    SourceError.
+    one that closes it, for closing one while it is read can crash. reopen: opens it again, or
+    raises SourceError.
     """
 
     def __init__(self, first: Source, reopen: Callable[[], Source]):

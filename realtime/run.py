@@ -178,7 +178,7 @@ class Run:
         return key == "q"
 
     def _try(self, writes: Callable[[], None]) -> None:
-        """Do what the user asked for beside the run; what goes wrong with it is no end of the run."""
+        """Do what the user asked for beside the run, which goes on where that fails."""
         try:
             writes()
         except (EngineError, SinkError) as error:

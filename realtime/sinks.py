@@ -261,7 +261,7 @@ class _LineFile:
     def write(self, lines: str) -> None:
         data, written = lines.encode(), 0
         try:
-            while written < len(data):  # where the disk gets full, the write after a short one fails
+            while written < len(data):  # on a full disk the write after a short one fails
                 written += self._file.write(data[written:])
         except BrokenPipeError:
             raise  # a pipe's reader has seen enough: no fault of a file

@@ -194,8 +194,8 @@ class Clock:
 
 
 class SlowDetector:
-    """Sees one face: in the whole frame in `whole` seconds, and where it was before in `near` seconds,
-    but there not where it is too `fast`."""
+    """Sees one face: in the whole frame in `whole` seconds, and where it was before in `near`
+    seconds, but there not where it is too `fast`."""
 
     min_face, max_faces = 40, None
 
@@ -235,7 +235,7 @@ def before_a_camera(whole: float, near: float, rest: float, fast: bool = False, 
 
 def test_a_slow_machine_does_not_search_the_whole_frame_for_being_slow():
     count, searches, ids = before_a_camera(whole=0.35, near=0.05, rest=0.1)
-    assert searches == 1 and count > 390, "one search of a third of a second does not bring on the next"
+    assert searches == 1 and count > 390, "one search does not bring on the next"
     assert ids == {0}
 
 

@@ -24,7 +24,8 @@ def test_ids_are_averaged_and_the_longest_seen_are_shown():
         summary.add(frame(index), faces)
     lines = summary.table(rows=2).splitlines()
     assert len(lines) == 4 and summary.frames == 10
-    assert lines[1].split()[:2] == ["0", "10"] and "happiness 80%" in lines[1] and "+10°" in lines[1]
+    assert lines[1].split()[:2] == ["0", "10"]
+    assert "happiness 80%" in lines[1] and "+10°" in lines[1]
     assert lines[2].split()[:2] == ["1", "3"]
     assert lines[3] == "… and 1 more, seen for fewer frames."
 
