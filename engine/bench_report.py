@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import platform
 from dataclasses import asdict, astuple, fields
 from pathlib import Path
 
-from engine import output
+from engine import output, processors
 from engine.backends import EngineError
 from engine.benchmark import Timing
 
@@ -31,7 +30,7 @@ def about(path: Path, sha256: str, ways: dict[str, str], repeats: int) -> dict:
         "sha256": sha256,
         "ways": ways,
         "processor": platform.processor() or platform.machine(),
-        "cpu_count": os.cpu_count(),
+        "cpu_count": processors.usable(),
         "repeats": repeats,
     }
 

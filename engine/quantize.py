@@ -15,16 +15,17 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+import engine.backends.onnxruntime  # noqa: F401  Keeps ONNX Runtime's own notices back.
 from engine import output, registry
 from engine.backends import BACKENDS, EngineError
 from engine.face_data import FACE_SIZE, read_faces
@@ -37,8 +38,6 @@ OPERATORS = ["Conv", "Add", "Relu", "MaxPool"]
 """Operator types that become INT8."""
 
 BATCH = 16
-
-_ERRORS_ONLY = 3
 
 
 def quantize(
@@ -162,10 +161,22 @@ def _register(model: ModelFile, path: Path, flavour: str, count: int) -> registr
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without the tool's advice to preprocess, which has been done, and its progress notes."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    onnxruntime.set_default_logger_severity(_ERRORS_ONLY)
+    notes = _NotesOfThisThread()
+    logging.root.addFilter(notes)
     try:
         yield
     finally:
-        logging.disable(before)
+        logging.root.removeFilter(notes)
+
+
+class _NotesOfThisThread(logging.Filter):
+    """Holds back what the thread that made it logs, up to warnings, and nothing of the others:
+    logging.disable is for the whole process, and of two threads that use it at once one leaves it
+    switched off for good."""
+
+    def __init__(self):
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.thread != self._thread or record.levelno > logging.WARNING

@@ -8,11 +8,11 @@ facenet-pytorch's MTCNN; a test runs both.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from engine import processors
 from engine.session import Session, open_session
 from realtime.area import AreaSampler
 from realtime.boxes import nms, nms_over_smaller, overlap, shifted, sides, squared
@@ -69,7 +69,7 @@ class Detector:
         self.min_face = min_face
         self.thresholds = thresholds
         self.max_faces = max_faces
-        threads = threads or max(1, (os.cpu_count() or 2) // 2)
+        threads = threads or max(1, processors.usable() // 2)
         self._sessions: list[Session] = []
         try:
             for net in ("pnet", "rnet", "onet"):

@@ -90,9 +90,9 @@ class Options:
     """How a backend is to load a model.
 
     device: "cpu" or "cuda". precision: one of :data:`PRECISIONS`; "int8" comes with a model that
-    holds QDQ nodes. threads: CPU threads inside one run, None for one per core. may_build: False
-    where the caller would take another backend rather than wait for a build of many seconds; the
-    backend then raises EngineError with the command that builds.
+    holds QDQ nodes. threads: CPU threads inside one run, None for one per core that this process
+    may use. may_build: False where the caller would take another backend rather than wait for a
+    build of many seconds; the backend then raises EngineError with the command that builds.
     """
 
     device: str

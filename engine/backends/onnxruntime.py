@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
+from collections.abc import Callable
+from types import FunctionType
 
 import numpy as np
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from engine import processors
 from engine.backends import MAX_BATCH, EngineError, NotInstalled, Options
 from engine.model_file import ModelFile
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 
+CUDA_OPTIONS = {
+    # fp32 means fp32: TF32, the default, rounds to 10 bits.
+    "use_tf32": "0",
+    # The default measures every algorithm at every new shape, for seconds, and MTCNN's shapes
+    # change from frame to frame.
+    "cudnn_conv_algo_search": "HEURISTIC",
+}
+
+# What a provider throws while it starts.
+START_ERRORS = (ort_errors.EPFail, RuntimeError, ValueError)
 # Each derives from Exception alone, so there is no common class to name.
 LOAD_ERRORS = (
+    *START_ERRORS,
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,
@@ -32,6 +44,12 @@ RUN_ERRORS = (
     ort_errors.InvalidArgument,
     ort_errors.NotImplemented,
     ort_errors.RuntimeException,
+)
+
+NO_CUDA = (
+    "CUDA was asked for, but ONNX Runtime could not start its CUDA provider: check the driver with "
+    'nvidia-smi and install CUDA and cuDNN with `pip install "onnxruntime-gpu[cuda,cudnn]"`, or '
+    "use --device cpu."
 )
 
 _FATAL_ONLY = 4
@@ -63,22 +81,22 @@ class OnnxRuntimeBackend:
     def __init__(self, model: ModelFile, options: Options):
         providers = _providers(options.device)
         try:
-            # InferenceSession prints its own fallback notices; the check below replaces them.
-            with contextlib.redirect_stdout(io.StringIO()):
-                session = onnxruntime.InferenceSession(
-                    model.content, _session_options(options.threads), providers=providers
-                )
+            session = onnxruntime.InferenceSession(
+                model.content,
+                _session_options(options.threads),
+                providers=providers,
+                enable_fallback=False,  # What this module says and raises replaces it.
+            )
         except LOAD_ERRORS as error:
+            if options.device == "cuda" and isinstance(error, START_ERRORS):
+                raise EngineError(NO_CUDA) from error
             raise EngineError(
                 f"ONNX Runtime cannot read it as an ONNX model ({_first_line(error)})"
             ) from error
         provider = session.get_providers()[0]
-        if provider != providers[0]:
-            raise EngineError(
-                "CUDA was asked for, but ONNX Runtime could not start its CUDA provider: check "
-                "the driver with nvidia-smi and install CUDA and cuDNN with "
-                '`pip install "onnxruntime-gpu[cuda,cudnn]"`, or use --device cpu.'
-            )
+        if options.device == "cuda" and provider != CUDA_PROVIDER:
+            raise EngineError(NO_CUDA)
+        session.disable_fallback()  # Of single runs, to the processor and with no more than a print.
         self._session = session
         self._output_names = [info.name for info in model.outputs]
         self.precision = model.precision
@@ -98,8 +116,8 @@ class OnnxRuntimeBackend:
         del self._session
 
 
-def _providers(device: str) -> list[str]:
-    """The providers to ask for, best first."""
+def _providers(device: str) -> list:
+    """The providers to ask for, best first, with their options."""
     if device == "cpu":
         return [CPU_PROVIDER]
     if CUDA_PROVIDER not in onnxruntime.get_available_providers():
@@ -110,9 +128,18 @@ def _providers(device: str) -> list[str]:
         )
     # Finds CUDA and cuDNN where pip puts them; what it prints on failure is no help to a user,
     # and the provider that came up is checked after the session is made.
-    with contextlib.redirect_stdout(io.StringIO()):
-        onnxruntime.preload_dlls()
-    return [CUDA_PROVIDER, CPU_PROVIDER]
+    _without_printing(onnxruntime.preload_dlls)()
+    return [(CUDA_PROVIDER, CUDA_OPTIONS), CPU_PROVIDER]
+
+
+def _without_printing(function: FunctionType) -> Callable:
+    """A copy of `function` that has a silent print of its own: redirecting stdout would take the
+    output of all threads, and of two that do it at once one leaves it redirected for good."""
+    module = {**function.__globals__, "print": lambda *_, **__: None}
+    rest = (function.__name__, function.__defaults__, function.__closure__)
+    copy = FunctionType(function.__code__, module, *rest)
+    copy.__kwdefaults__ = function.__kwdefaults__
+    return copy
 
 
 def _session_options(threads: int | None) -> onnxruntime.SessionOptions:
@@ -121,6 +148,8 @@ def _session_options(threads: int | None) -> onnxruntime.SessionOptions:
     # Threads that spin while they wait take the cores from the other networks, the video decoder
     # and the drawing: MTCNN on a busy machine with two cores takes a tenth less time without.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # By itself ONNX Runtime takes a thread for each core of the machine, whoever may use them.
+    threads = threads or processors.restricted()
     if threads is not None:
         options.intra_op_num_threads = threads
     return options

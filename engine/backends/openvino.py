@@ -13,6 +13,7 @@ import numpy as np
 sys.modules.setdefault("openvino_telemetry", None)
 import openvino  # noqa: E402
 
+from engine import processors  # noqa: E402
 from engine.backends import MAX_BATCH, EngineError, Options  # noqa: E402
 from engine.model_file import ModelFile  # noqa: E402
 
@@ -63,8 +64,9 @@ class OpenVinoBackend:
             # OpenVINO takes bf16 unasked where the processor has it.
             "INFERENCE_PRECISION_HINT": _HINTS[options.precision],
         }
-        if options.threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = options.threads
+        threads = options.threads or processors.restricted()
+        if threads is not None:
+            settings["INFERENCE_NUM_THREADS"] = threads
         single = {info.name: [1, *info.shape[1:]] for info in model.inputs}
         try:
             network = core.read_model(model.content)

@@ -1,4 +1,6 @@
 import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import onnx
@@ -6,7 +8,7 @@ import pytest
 
 from engine import registry
 from engine.backends import EngineError
-from engine.quantize import float_nodes, quantize
+from engine.quantize import _quiet, float_nodes, quantize
 from engine.session import open_session
 from tests.engine.face_models import LABELS, face_model, random_faces, write_prepared
 
@@ -103,3 +105,24 @@ def test_what_cannot_be_quantised(int8_model, model_file, prepared):
         quantize(int8_model.with_name("face.int8.onnx"), prepared)
     with pytest.raises(EngineError, match="takes values float32 batch×3, not aligned faces"):
         quantize(model_file, prepared)
+
+
+def test_quantising_in_two_threads_leaves_logging_as_it_was(caplog):
+    """Of two that begin and end crosswise."""
+    first, second = _quiet(), _quiet()
+    with ThreadPoolExecutor(1) as other_thread:
+        first.__enter__()
+        other_thread.submit(second.__enter__).result()
+        logging.warning("advice to preprocess")
+        first.__exit__(None, None, None)
+        other_thread.submit(second.__exit__, None, None, None).result()
+    logging.warning("of the program")
+    assert [record.message for record in caplog.records] == ["of the program"]
+    assert logging.root.manager.disable == logging.NOTSET and logging.root.filters == []
+
+
+def test_other_threads_may_log_meanwhile(caplog):
+    with _quiet(), ThreadPoolExecutor(1) as other_thread:
+        other_thread.submit(logging.warning, "of another thread").result()
+        logging.error("what went wrong")
+    assert [record.message for record in caplog.records] == ["of another thread", "what went wrong"]
