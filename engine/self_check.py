@@ -6,10 +6,11 @@ that computes nonsense. How close a precision comes on real faces, `python -m en
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
-from engine.backends import Backend, EngineError, TensorInfo
-from engine.model_file import ModelFile
+from engine.backends import EngineError, TensorInfo
 
 FREE_SIZES = {"height": 120, "width": 160}
 """Pixels for free dimensions other than the batch, by their name in the model."""
@@ -20,12 +21,22 @@ TOLERANCES = {"fp32": 1e-4, "fp16": 0.02, "bf16": 0.05, "int8": 0.15}
 PICTURES = 3
 
 
-def run(model: ModelFile, backend: Backend, reference: dict[str, np.ndarray]) -> float:
-    """How far the outputs of `backend` on :func:`pictures` are from `reference`, as a part of each
+class Opened(Protocol):
+    """What is checked: an engine.session.Session, which runs in parts what its library does not
+    take at once."""
+
+    inputs: tuple[TensorInfo, ...]
+    precision: str
+
+    def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]: ...
+
+
+def run(session: Opened, reference: dict[str, np.ndarray]) -> float:
+    """How far the outputs of `session` on :func:`pictures` are from `reference`, as a part of each
     output's largest value or of 1. EngineError where that is too far, or the run fails."""
-    outputs = backend.run(pictures(model.inputs))
+    outputs = session.run(pictures(session.inputs))
     difference = max(_difference(outputs[name], reference[name]) for name in reference)
-    if not difference <= TOLERANCES[backend.precision]:
+    if not difference <= TOLERANCES[session.precision]:
         raise EngineError(
             f"failed its self-check on this machine: its outputs are off by {difference:.2g}. Use "
             "another backend or precision, and see `python -m engine check`."

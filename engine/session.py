@@ -40,12 +40,13 @@ def open_session(
     device: "auto", "cpu" or "cuda".
     precision: "auto" or one of :data:`PRECISIONS`. "int8" runs the file X.int8.onnx beside X.onnx
         (X.trt-int8.onnx for TensorRT), which `python -m engine quantize` makes.
-    threads: CPU threads inside one run; None is one per core.
+    threads: CPU threads inside one run; None is one per core that this process may use.
 
     What is "auto" becomes the first in the order of engine.choice.AUTO_ORDER that is installed,
-    opens without a build and passes a self-check: on a few drawn faces its outputs agree with
-    those of ONNX Runtime in fp32. INT8 comes before fp32 where it is shipped. The session's
-    description says what it became, and why nothing faster.
+    opens and passes a self-check: on a few drawn faces its outputs agree with those of ONNX
+    Runtime in fp32. INT8 comes before fp32 where it is shipped. The session's description says
+    what it became, and why nothing faster. A backend that has to build first, which takes up to
+    minutes and shows its progress on stderr, does so only where it was named.
 
     Raises EngineError, in one sentence that tells the fix, for anything that does not work.
     """
@@ -56,41 +57,42 @@ def open_session(
     try:
         if len(open_ways) == 1:
             return Session(*load(file, open_ways[0], threads))
-        return _first_that_works(file, open_ways, threads)
+        return _first_that_works(file, open_ways, threads, may_build=backend != "auto")
     except EngineError as error:
         raise EngineError(f"{file.path} cannot be opened: {error}") from error
 
 
-def _first_that_works(file: ModelFile, open_ways: list[Choice], threads: int | None) -> Session:
+def _first_that_works(
+    file: ModelFile, open_ways: list[Choice], threads: int | None, may_build: bool
+) -> Session:
     reference: dict[str, np.ndarray] = {}
     failures: dict[Choice, EngineError] = {}
     for choice in open_ways:
         try:
-            loaded, backend = load(file, choice, threads, may_build=False)
+            loaded, backend = load(file, choice, threads, may_build)
         except EngineError as error:
             failures[choice] = error
             continue
         if (choice.backend, choice.device) == ("onnxruntime", "cpu") and loaded is file:
             return Session(loaded, backend, _why(failures))
+        session = Session(loaded, backend)
         reference = reference or _reference_outputs(file)
         try:
-            difference = self_check.run(file, backend, reference)
+            difference = self_check.run(session, reference)
         except EngineError as error:
-            backend.close()
+            session.close()
             failures[choice] = error
         else:
             passed = f"self-check within {difference:.1g} of {file.precision}"
-            return Session(loaded, backend, _why(failures, passed))
+            session.explain(_why(failures, passed))
+            return session
     raise EngineError(" ".join(dict.fromkeys(map(str, failures.values()))))
 
 
 def _reference_outputs(file: ModelFile) -> dict[str, np.ndarray]:
     choice = Choice(REFERENCE.backend, REFERENCE.device, file.precision)
-    _, backend = load(file, choice)
-    try:
-        return backend.run(self_check.pictures(file.inputs))
-    finally:
-        backend.close()
+    with Session(*load(file, choice)) as session:
+        return session.run(self_check.pictures(file.inputs))
 
 
 def _why(failures: dict[Choice, EngineError], passed: str = "") -> str:
@@ -127,13 +129,19 @@ class Session:
         self.precision = backend.precision
         self.max_batch = backend.max_batch
         self.concurrent = backend.concurrent
-        self.description = f"{backend.description} (auto; {why})" if why else backend.description
+        self.description = backend.description
+        if why:
+            self.explain(why)
         self._backend: Backend | None = backend
         self._input_names = {info.name for info in self.inputs}
         first = {info.shape[0] if info.shape else 1 for info in self.inputs + self.outputs}
         self._can_split = len(first) == 1 and isinstance(next(iter(first)), str)
         self._running = 0
         self._idle = threading.Condition()
+
+    def explain(self, why: str) -> None:
+        """Adds to the description why "auto" took this way."""
+        self.description = f"{self.description} (auto; {why})"
 
     def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs by name for the inputs by name, in the dtypes and shapes of `inputs`.

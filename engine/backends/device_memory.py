@@ -140,12 +140,12 @@ class CudaPythonMemory(DeviceMemory):
         self._device = self._call("cuDeviceGet", 0)
         self.gpu = self._describe()
         self._context = self._call("cuDevicePrimaryCtxRetain", self._device)
-        try:
-            self._call("cuCtxSetCurrent", self._context)
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._cuda.cuDevicePrimaryCtxRelease, self._device)
+            self._call("cuCtxPushCurrent", self._context)
+            on_failure.callback(self._cuda.cuCtxPopCurrent)
             self._stream = self._call("cuStreamCreate", _NON_BLOCKING)
-        except EngineError:
-            self._cuda.cuDevicePrimaryCtxRelease(self._device)
-            raise
+            on_failure.pop_all()
         self.stream = int(self._stream)
 
     def _describe(self) -> Gpu:
@@ -193,6 +193,8 @@ class CudaPythonMemory(DeviceMemory):
         while self._host_allocations:
             self._cuda.cuMemFreeHost(self._host_allocations.pop())
         self._cuda.cuStreamDestroy(self._stream)
+        # A released context that stays current would be what this thread's next call runs into.
+        self._cuda.cuCtxPopCurrent()
         self._cuda.cuDevicePrimaryCtxRelease(self._device)
         self._context = None
 
@@ -218,8 +220,12 @@ class PycudaMemory(DeviceMemory):
         capability = ".".join(map(str, device.compute_capability()))
         self.gpu = Gpu(device.name(), capability)
         self._context = self._guarded(device.retain_primary_context)
-        self._guarded(self._context.push)
-        self._stream = self._guarded(cuda.Stream, _NON_BLOCKING)
+        with contextlib.ExitStack() as on_failure:
+            on_failure.callback(self._context.detach)
+            self._guarded(self._context.push)
+            on_failure.callback(self._context.pop)
+            self._stream = self._guarded(cuda.Stream, _NON_BLOCKING)
+            on_failure.pop_all()
         self.stream = int(self._stream.handle)
 
     def _guarded(self, function: Callable, *arguments):

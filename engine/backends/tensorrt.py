@@ -1,8 +1,9 @@
 """TensorRT on NVIDIA GPUs, through either of its distributions.
 
-One thread makes, uses and frees everything of a session. Every number of images has an execution
-context of its own, all of them over the same scratch memory, and from its second run on a CUDA
-graph that copies the images to the GPU, runs the network and copies the outputs back.
+One thread makes, uses and frees everything of a session. A few numbers of images, to which others
+are filled up, have an execution context each, all of them over the same scratch memory, and a CUDA
+graph that copies the images to the GPU, runs the network and copies the outputs back. All are
+made when the session opens, so that no number of faces is slow when it first comes.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import dataclass
+from itertools import count, takewhile
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from engine.backends import EngineError, Options
 from engine.backends.cuda_bindings import CapturedGraph
 from engine.backends.device_memory import DeviceMemory, open_device_memory
 from engine.backends.inference_thread import InferenceThread
+from engine.backends.oversize import Oversize
 from engine.model_file import ModelFile
 from engine.plans import Plan
 
@@ -49,21 +52,26 @@ class TensorRtBackend:
             self._thread.call(self._runner.open)
             on_failure.pop_all()
         self.precision = self._runner.precision
-        self.description = self._runner.description
         self.max_batch = self._runner.max_batch
+        self._oversize = Oversize(model, options.threads)
+        self.description = ", ".join(filter(None, [self._runner.description, self._oversize.what]))
 
     def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        if self._oversize.takes(arrays):
+            return self._oversize.run(arrays)
         return self._thread.call(self._runner.run, arrays)
 
     def close(self) -> None:
+        self._oversize.close()
         self._thread.stop()
 
 
 @dataclass(slots=True)
 class _Lane:
-    """One execution context, and the graph captured from it once it is warm."""
+    """One execution context, the shapes it runs, and the graph captured from it once it is warm."""
 
     context: Any
+    shapes: dict[str, tuple[int, ...]]
     output_shapes: dict[str, tuple[int, ...]]
     graph: CapturedGraph | None = None
     runs: int = 0
@@ -80,11 +88,21 @@ class _Runner:
         # Pictures of any size would fill the memory with graphs that hardly run twice.
         self._any_size = any(isinstance(s, str) for info in model.inputs for s in info.shape[1:])
         self._no_graphs = "picture sizes vary" if self._any_size else ""
+        self._batches = self._batch_sizes()
+        # Only where images come in and out side by side may there be more than were asked for.
+        first = {info.shape[:1] for info in model.inputs + model.outputs}
+        self._fills_up = len(first) == 1
         self._lanes: dict[int, _Lane] = {}
         self._memory: DeviceMemory | None = None
         self._engine = self._runtime = self._config = None
         self.precision = self.description = ""
         self.max_batch = next(iter(self._profile.values()))[2][0]
+
+    def _batch_sizes(self) -> list[int]:
+        """The numbers of images that are run; others are filled up to the next."""
+        least, _, most = (shape[0] for shape in next(iter(self._profile.values())))
+        powers = takewhile(lambda size: size < most, (2**power for power in count()))
+        return [*(size for size in powers if size >= least), most]
 
     def open(self) -> None:
         """Loads the plan, makes the buffers and warms up."""
@@ -165,44 +183,56 @@ class _Runner:
         return np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(name)))
 
     def _warm_up(self) -> None:
-        """Runs the network on nothing, until there is a graph where there is to be one."""
-        arrays = {
-            name: np.zeros((least[0], *typical[1:]), self._dtype(name))
-            for name, (least, typical, _) in self._profile.items()
-        }
-        for _ in range(2):
-            self.run(arrays)
+        """Runs every number of images on nothing, until there is a graph where there is to be one."""
+        for batch in self._batches:
+            arrays = {
+                name: np.zeros((batch, *typical[1:]), self._dtype(name))
+                for name, (_, typical, _) in self._profile.items()
+            }
+            for _ in range(2):
+                self.run(arrays)
 
     def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """As :meth:`engine.backends.Backend.run`."""
-        shapes = {name: array.shape for name, array in arrays.items()}
+        images = len(next(iter(arrays.values())))
+        batch = self._filled_up(images)
+        shapes = {}
         for name, array in arrays.items():
-            np.copyto(self._memory.host(name, array.dtype, array.shape), array)
-        lane = self._lane(next(iter(shapes.values()))[0])
+            shapes[name] = (len(array) + batch - images, *array.shape[1:])
+            host = self._memory.host(name, array.dtype, shapes[name])
+            np.copyto(host[: len(array)], array)
+            host[len(array) :] = 0
+        lane = self._lane(batch)
         if lane.graph is None:
             self._set_shapes(lane, shapes)
             if lane.runs and not self._no_graphs:
-                self._capture(lane, shapes)
+                self._capture(lane)
         if lane.graph is None:
-            self._enqueue(lane, shapes)
+            self._enqueue(lane)
         else:
             lane.graph.launch()
         self._memory.synchronize()
         lane.runs += 1
+        asked_for = slice(images if self._fills_up else None)
         return {
-            name: self._memory.host(name, self._dtype(name), shape).copy()
+            name: self._memory.host(name, self._dtype(name), shape)[asked_for].copy()
             for name, shape in lane.output_shapes.items()
         }
 
+    def _filled_up(self, images: int) -> int:
+        """The number of images to run for so many."""
+        if not self._fills_up:
+            return images
+        return next(size for size in self._batches if size >= images)
+
     def _lane(self, batch: int) -> _Lane:
-        key = 0 if self._any_size else batch
-        if key not in self._lanes:
+        if batch not in self._lanes:
             lane = self._new_lane()
             for name in (*self._profile, *self._output_names()):
                 if not lane.context.set_tensor_address(name, self._memory.address(name)):
                     raise EngineError(f"TensorRT takes no buffer for {name} ({self._reason()}).")
-            self._lanes[key] = lane
-        return self._lanes[key]
+            self._lanes[batch] = lane
+        return self._lanes[batch]
 
     def _new_lane(self) -> _Lane:
         trt = self._trt
@@ -216,7 +246,7 @@ class _Runner:
             )
         size = self._engine.device_memory_size_v2
         context.set_device_memory(self._memory.address(_SCRATCH), size)
-        return _Lane(context, {})
+        return _Lane(context, {}, {})
 
     def _output_names(self) -> list[str]:
         return [info.name for info in self._model.outputs]
@@ -229,13 +259,14 @@ class _Runner:
                     f"the plan takes {name} from {least} to {most}, not "
                     f"{'×'.join(map(str, shape))}: use smaller pictures, or --backend onnxruntime."
                 )
+        lane.shapes = shapes
         lane.output_shapes = {
             name: tuple(lane.context.get_tensor_shape(name)) for name in self._output_names()
         }
 
-    def _enqueue(self, lane: _Lane, shapes: dict[str, tuple[int, ...]]) -> None:
+    def _enqueue(self, lane: _Lane) -> None:
         """Puts copying in, running and copying out on the stream."""
-        for name, shape in shapes.items():
+        for name, shape in lane.shapes.items():
             self._memory.upload(name, int(np.prod(shape)) * self._dtype(name).itemsize)
         if not lane.context.execute_async_v3(self._memory.stream):
             raise EngineError(
@@ -245,14 +276,14 @@ class _Runner:
         for name, shape in lane.output_shapes.items():
             self._memory.download(name, int(np.prod(shape)) * self._dtype(name).itemsize)
 
-    def _capture(self, lane: _Lane, shapes: dict[str, tuple[int, ...]]) -> None:
+    def _capture(self, lane: _Lane) -> None:
         """Gives the lane its graph; where that fails, says so once and goes on without graphs."""
         try:
             # Only tensorrt-rtx has networks that cannot be captured, and can tell.
             capturable = getattr(lane.context, "is_stream_capturable", lambda stream: True)
             if not capturable(self._memory.stream):
                 raise EngineError("TensorRT cannot capture this network")
-            lane.graph = self._memory.capture(lambda: self._enqueue(lane, shapes))
+            lane.graph = self._memory.capture(lambda: self._enqueue(lane))
         except EngineError as error:
             self._no_graphs = str(error).partition(":")[0]
             plans.say(f"{self._model.path.name} runs without CUDA graphs: {error}")

@@ -33,6 +33,7 @@ class FakeGpu:
         self.reserved: list[str] = []
         self.layers = [FLOAT_LAYER]
         self.capture_error = self.execute_error = self.build_error = self.load_error = ""
+        self.launch_error = ""
         self.loads_that_fail = 0
 
     def used(self) -> None:
@@ -120,6 +121,8 @@ class FakeGraph(Owned):
 
     def launch(self):
         self.gpu.used()
+        if self.gpu.launch_error:
+            raise EngineError(self.gpu.launch_error)
         self.gpu.launches += 1
         for operation in self.operations:
             operation()
@@ -283,10 +286,6 @@ def make_distribution(gpu: FakeGpu, portable: bool = False) -> Distribution:
         nptype=lambda dtype: dtype,
     )
     return Distribution(trt, "FakeRT", "1.2.3", portable)
-
-
-
-
 
 
 class FakeProfile:

@@ -233,7 +233,7 @@ def test_auto_leaves_what_fails_its_self_check(int8_model, only_onnx_runtime, mo
 
 
 def test_auto_leaves_what_cannot_run(int8_model, only_onnx_runtime, monkeypatch):
-    def run(model, backend, reference):
+    def run(session, reference):
         raise EngineError("ONNX Runtime could not run it (no such instruction)")
 
     monkeypatch.setattr(self_check, "run", run)

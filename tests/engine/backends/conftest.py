@@ -31,6 +31,7 @@ class Driver:
         self.failing: dict[str, Result] = {}
         self.blocks: dict[int, object] = {}
         self.recording = None
+        self.contexts: list[int] = []
 
     def __getattr__(self, name):
         if not name.startswith("cu"):
@@ -52,6 +53,14 @@ class Driver:
                 return (8 if arguments[0] == 75 else 9,)
             case "cuDeviceGet" | "cuDevicePrimaryCtxRetain":
                 return (0,)
+            case "cuCtxPushCurrent":
+                self.contexts.append(arguments[0])
+            case "cuCtxSetCurrent":
+                self.contexts[-1:] = [arguments[0]]
+            case "cuCtxPopCurrent":
+                return (self.contexts.pop(),)
+            case "cuDevicePrimaryCtxRelease":
+                assert 0 not in self.contexts, "the context is still current when it is released"
             case "cuStreamCreate":
                 assert arguments == (1,), "the stream must not wait for the default stream"
                 return (4242,)

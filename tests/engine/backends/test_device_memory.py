@@ -53,7 +53,7 @@ def test_everything_is_freed_in_one_place(driver):
     memory.close()
     memory.close()
     assert driver.blocks == {}
-    assert driver.calls[-2:] == ["cuStreamDestroy", "cuDevicePrimaryCtxRelease"]
+    assert driver.calls[-3:] == ["cuStreamDestroy", "cuCtxPopCurrent", "cuDevicePrimaryCtxRelease"]
     assert driver.calls.count("cuDevicePrimaryCtxRelease") == 1
 
 
@@ -72,6 +72,25 @@ def test_the_context_is_released_where_there_is_no_stream(driver):
     with pytest.raises(EngineError, match="no memory left"):
         CudaPythonMemory()
     assert driver.calls[-1] == "cuDevicePrimaryCtxRelease"
+    assert driver.contexts == []
+
+
+def test_the_context_of_the_thread_is_its_own_again(driver):
+    driver.contexts = [7]
+    memory = CudaPythonMemory()
+    assert driver.contexts == [7, 0]
+    memory.close()
+    assert driver.contexts == [7]
+
+
+def test_pycuda_leaves_no_context_where_there_is_no_stream(pycuda):
+    def fail(flags):
+        raise pycuda.MemoryError("cuStreamCreate failed: out of memory")
+
+    pycuda.Stream = fail
+    with pytest.raises(EngineError, match="no memory left"):
+        PycudaMemory()
+    assert pycuda.log == ["init", "primary context", "push", "pop", "detach"]
 
 
 @pytest.mark.parametrize("function", ["cuMemAlloc", "cuMemHostAlloc"])

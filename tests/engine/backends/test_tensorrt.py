@@ -80,16 +80,33 @@ def test_takes_arrays_that_are_not_contiguous(gpu, model):
     backend.close()
 
 
-def test_one_graph_and_one_context_for_each_number_of_images(gpu, model):
+def test_a_graph_for_each_of_a_few_numbers_of_images_made_when_it_opens(gpu, model):
     backend = load(model)
-    # Opening measures the outputs in a context of its own and warms up with one image.
-    assert (gpu.contexts, gpu.captures) == (2, 1)
-    for _ in range(5):
-        for batch in (1, 3, 8):
+    # Opening measures the outputs in a context of its own and warms up 1, 2, 4, 8, 16 and 32.
+    assert (gpu.contexts, gpu.captures, gpu.launches) == (7, 6, 6)
+    for _ in range(2):
+        for batch in range(1, 33):
             check(backend, batch, start=gpu.launches)
-    assert (gpu.contexts, gpu.captures) == (4, 3)
-    # All but the first run of each number of images were launches of a graph.
-    assert gpu.launches == 1 + 5 + 4 + 4
+    assert (gpu.contexts, gpu.captures, gpu.launches) == (7, 6, 6 + 64)
+    backend.close()
+
+
+def test_what_fills_up_a_run_is_nothing_of_earlier_ones(gpu, model):
+    backend = load(model)
+    check(backend, 4, start=100)
+    check(backend, 3)
+    host = gpu.memory.host("values", np.dtype(np.float32), (4, 3))
+    assert not host[3].any() and host[2].any()
+    backend.close()
+
+
+def test_runs_that_cannot_be_filled_up_are_run_as_they_are(gpu, tmp_path):
+    several = doubling_model(shape=("batch", 3))
+    several.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "rows"
+    onnx.save(several, tmp_path / "rows.onnx")
+    backend = load(registry.read(tmp_path / "rows.onnx"))
+    for batch in (3, 5, 3):
+        check(backend, batch)
     backend.close()
 
 
@@ -183,9 +200,27 @@ def test_pictures_of_any_size_share_one_context_without_a_graph(gpu, tmp_path):
         np.testing.assert_array_equal(backend.run({"values": array})["doubled"], 2 * array)
     assert (gpu.contexts, gpu.captures) == (contexts, 0)
     assert "no CUDA graph: picture sizes vary" in backend.description
+    assert "pictures over 1920 px in ONNX Runtime on the CPU" in backend.description
     with pytest.raises(EngineError, match="1×12×12×3 to 1×1920×1920×3, not 1×11×30×3"):
         backend.run({"values": np.zeros((1, 11, 30, 3), np.float32)})
     backend.close()
+
+
+def test_pictures_larger_than_the_plan_run_in_onnx_runtime(gpu, tmp_path, capsys):
+    onnx.save(doubling_model(shape=("batch", "height", "width", 3)), tmp_path / "any.onnx")
+    backend = load(registry.read(tmp_path / "any.onnx"))
+    executions = gpu.executions
+    for shape in ((1, 1921, 12, 3), (1, 12, 8660, 3), (1, 1921, 12, 3)):
+        array = np.random.default_rng(0).random(shape, np.float32)
+        np.testing.assert_array_equal(backend.run({"values": array})["doubled"], 2 * array)
+    assert gpu.executions == executions
+    said = capsys.readouterr().err
+    assert said == (
+        "any.onnx: pictures over 1920 pixels are larger than its TensorRT plan takes; ONNX Runtime "
+        "runs those on the CPU.\n"
+    )
+    backend.close()
+    assert gpu.alive == []
 
 
 def test_a_model_for_a_fixed_number_of_images(gpu, tmp_path):
@@ -208,7 +243,19 @@ def test_the_portable_distribution_compiles_before_it_is_captured(gpu, model, mo
     assert gpu.alive == []
 
 
+def test_a_failing_launch_is_an_error_and_can_be_closed(gpu, model):
+    backend = load(model)
+    gpu.launch_error = "CUDA failed (cuGraphLaunch: CUDA_ERROR_ILLEGAL_ADDRESS): check the GPU"
+    with pytest.raises(EngineError, match="CUDA_ERROR_ILLEGAL_ADDRESS.*: check the GPU"):
+        backend.run(values(2))
+    gpu.launch_error = ""
+    check(backend, 2)
+    backend.close()
+    assert gpu.alive == []
+
+
 def test_a_failing_run_is_an_error_and_can_be_closed(gpu, model):
+    gpu.capture_error = "no graphs"
     backend = load(model)
     gpu.execute_error = "Error Code 1: Cuda Runtime (an illegal memory access)"
     with pytest.raises(EngineError, match="illegal memory access.*: open a new session"):
