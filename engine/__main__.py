@@ -27,7 +27,7 @@ class Info:
     def run(self) -> int:
         entries = registry.entries()
         if not entries:
-            raise EngineError(f"There are no models in {registry.MODELS}: reinstall the package.")
+            raise registry.no_models()
         failures = [error for name, entry in entries.items() if (error := _show(name, entry))]
         for error in failures:
             print(error, file=sys.stderr)
@@ -200,14 +200,15 @@ class Register:
 
 @dataclass(frozen=True)
 class Build:
-    """Builds the TensorRT plan of a model; without a GPU, one that any RTX GPU can run."""
+    """Builds the TensorRT plans that "auto" then takes; without a GPU, ones that any RTX GPU can
+    run."""
 
-    model: str = "ipd_fer"
-    """Name of a shipped model, or an ONNX file."""
+    model: str | None = None
+    """Name of a shipped model, or an ONNX file; every shipped network where not given."""
     precision: str = "fp16"
     """fp32, fp16 or int8."""
     output: Path | None = None
-    """Also copy the plan to this file."""
+    """Also copy the plan of the one model to this file."""
 
     def run(self) -> int:
         # Needs packages that the other commands do without.

@@ -32,6 +32,9 @@ IMAGE_SIDE = (12, 160, 1920)
 """Least, typical and most pixels of a free height or width; P-Net sees nothing below 12. The most
 covers frames of 1920×1080 whole and larger ones in which faces of 24 pixels are looked for."""
 
+LINE_EVERY = 20.0
+"""Seconds between two lines about a build where there is no terminal for a bar."""
+
 Shape = tuple[int, ...]
 
 
@@ -244,7 +247,8 @@ def _build_error(distribution, errors: list[str], stop: threading.Event | None) 
 
 
 class _Progress:
-    """A bar over the phases of a build, and the way to stop one."""
+    """A bar over the phases of a build, without a terminal a line now and then, and the way to stop
+    one."""
 
     def __init__(self, title: str, stop: threading.Event | None):
         self._title = title
@@ -252,6 +256,8 @@ class _Progress:
         self._lock = threading.Lock()  # TensorRT reports from several threads.
         self._bar: tqdm | None = None
         self._top = ""
+        self._steps = 0
+        self._told = time.monotonic()
 
     def __enter__(self) -> _Progress:
         return self
@@ -284,7 +290,7 @@ class _Progress:
     def start(self, phase: str, parent: str | None, steps: int) -> None:
         with self._lock:
             if self._bar is None:
-                self._top = phase
+                self._top, self._steps = phase, steps
                 self._bar = tqdm(total=steps, desc=self._title, leave=False, disable=None)
             elif parent == self._top:
                 self._bar.set_postfix_str(phase)
@@ -294,4 +300,13 @@ class _Progress:
         with self._lock:
             if self._bar is not None and phase == self._top:
                 self._bar.update(step + 1 - self._bar.n)
+            self._tell(step + 1 if phase == self._top else None)
         return not self._stop.is_set()
+
+    def _tell(self, step: int | None) -> None:
+        """Prints a line where there is no bar and the last one is a while ago."""
+        now = time.monotonic()
+        if self._bar is None or not self._bar.disable or now - self._told < LINE_EVERY:
+            return
+        self._told = now
+        plans.say(f"{self._title}: {'goes on' if step is None else f'{step} of {self._steps}'}.")

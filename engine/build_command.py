@@ -7,35 +7,60 @@ import threading
 from pathlib import Path
 
 from engine import build, distributions, plan_layers, plans, registry
-from engine.backends import BACKENDS
+from engine.backends import BACKENDS, EngineError
 from engine.backends.device_memory import Gpu, NoDriver, open_device_memory
 from engine.backends.inference_thread import InferenceThread
 from engine.model_file import ModelFile
 from engine.plans import Plan, PlanKey
 
+INT8_SUFFIX = BACKENDS["tensorrt"].int8_suffix
 
-def run(name: str, precision: str, output: Path | None = None) -> None:
-    """Builds the plan of a model, or finds it in the cache, and prints what it is.
 
-    name: a shipped model or an ONNX file. precision: "fp32", "fp16" or "int8". output: the plan is
-    copied there too, with its sidecar. EngineError where any of it cannot be done.
+def run(name: str | None, precision: str, output: Path | None = None) -> None:
+    """Builds plans, or finds them in the cache, and prints what they are.
+
+    name: a shipped model or an ONNX file; None is every shipped network. precision: "fp32",
+    "fp16" or "int8"; in "int8", every network is those that have an INT8 flavour for TensorRT.
+    output: the plan of the one model is copied there too, with its sidecar. EngineError where any
+    of it cannot be done.
     """
-    model = registry.read(registry.find(name))
-    if precision == "int8" and model.precision != "int8":
-        model = registry.int8_flavour(model, BACKENDS["tensorrt"].int8_suffix)
+    if name is None and output is not None:
+        raise EngineError("--output takes the plan of one model: name it with --model.")
+    models = [_model(name, precision)] if name else _every_model(precision)
     stop = threading.Event()
     # In a thread, for Python raises an interrupt in the main one, and an interrupt in the midst
     # of TensorRT's calls back would end the process.
     thread = InferenceThread("build")
     try:
-        key, plan = thread.call(_obtain, model, precision, stop)
+        for model in models:
+            key, plan = thread.call(_obtain, model, precision, stop)
+            _print(model, key, plan)
     finally:
         stop.set()
         thread.stop()
-    _print(model, key, plan)
     if output is not None:
         plans.write(output, key, plan)
         print(f"  copied to {output}")
+
+
+def _model(name: str, precision: str) -> ModelFile:
+    model = registry.read(registry.find(name))
+    if precision == "int8" and model.precision != "int8":
+        model = registry.int8_flavour(model, INT8_SUFFIX)
+    return model
+
+
+def _every_model(precision: str) -> list[ModelFile]:
+    models = registry.networks()
+    if precision != "int8":
+        return models
+    quantized = [model for model in models if registry.int8_path(model, INT8_SUFFIX).is_file()]
+    if not quantized:
+        raise EngineError(
+            "No shipped network has an INT8 flavour for TensorRT: make one with `python -m engine "
+            "quantize --flavour tensorrt --faces FOLDER`, or use --precision fp16."
+        )
+    return [registry.int8_flavour(model, INT8_SUFFIX) for model in quantized]
 
 
 def _obtain(model: ModelFile, precision: str, stop: threading.Event) -> tuple[PlanKey, Plan]:
@@ -69,7 +94,7 @@ def _print(model: ModelFile, key: PlanKey, plan: Plan) -> None:
     }
     print(f"{model.path.name} ({model.sha256[:12]}): {key.distribution} {key.version}")
     for field, text in fields.items():
-        print(f"  {field:<9} {text}")
+        print(f"  {field:<9} {text}", flush=True)
 
 
 def _text(shape: tuple[int, ...]) -> str:

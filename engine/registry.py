@@ -110,6 +110,21 @@ def read(path: Path) -> ModelFile:
     return parse(path, content, digest)
 
 
+def networks() -> list[ModelFile]:
+    """The shipped models that are no flavour of another: the face model and the three of MTCNN.
+
+    EngineError where one cannot be read, and where there are none.
+    """
+    models = [read(MODELS / entry.file) for entry in entries().values()]
+    if not models:
+        raise no_models()
+    return [model for model in models if QUANTIZED_FROM not in model.metadata]
+
+
+def no_models() -> EngineError:
+    return EngineError(f"There are no models in {MODELS}: reinstall the package.")
+
+
 def int8_path(model: ModelFile, suffix: str) -> Path:
     """Where the INT8 flavour of `model` belongs: beside it, under the same name with `suffix`."""
     return model.path.with_name(model.path.stem + suffix)

@@ -15,6 +15,7 @@ from engine.backends.device_memory import DeviceMemory, Gpu
 from engine.distributions import Distribution
 
 HALF_LAYER = {"LayerType": "correlation", "Inputs": [{"Name": "x", "Datatype": "Half"}]}
+INT8_LAYER = {"LayerType": "correlation", "Inputs": [{"Name": "x", "Datatype": "Int8"}]}
 FLOAT_LAYER = {"LayerType": "correlation", "Inputs": [{"Name": "x", "Datatype": "Float"}]}
 
 LISTING = """Layers:
@@ -34,6 +35,7 @@ class FakeGpu:
         self.layers = [FLOAT_LAYER]
         self.capture_error = self.execute_error = self.build_error = self.load_error = ""
         self.launch_error = ""
+        self.factor = 2  # Of what the network gives to what it is given.
         self.loads_that_fail = 0
 
     def used(self) -> None:
@@ -170,7 +172,7 @@ class FakeContext(Owned):
         def double():
             self.gpu.executions += 1
             values = buffers[addresses["values"]].view(np.float32)[:count]
-            buffers[addresses["doubled"]].view(np.float32)[:count] = 2 * values
+            buffers[addresses["doubled"]].view(np.float32)[:count] = self.gpu.factor * values
 
         self.gpu.memory.do(double)
         return True

@@ -264,3 +264,12 @@ def test_timings_that_cannot_be_kept_are_said(model, tmp_path, monkeypatch, caps
 def _sha256(cache: Path) -> str:
     (path,) = cache.glob("*.plan")
     return plans.Plan(path.read_bytes(), (), 0).sha256
+
+
+def test_progress_is_told_without_a_terminal(model, monkeypatch, capsys):
+    build.build_plan(model, "fp32", make_distribution(FakeGpu()))
+    assert capsys.readouterr().err == ""  # Nothing of a build that is over at once.
+    monkeypatch.setattr(build, "LINE_EVERY", 0)
+    build.build_plan(model, "fp32", make_distribution(FakeGpu()))
+    title = "Building doubling in fp32"
+    assert capsys.readouterr() == ("", f"{title}: 1 of 2.\n{title}: 2 of 2.\n")

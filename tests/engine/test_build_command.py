@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from engine import build_command, distributions, plans, registry
 from engine.__main__ import main
 from engine.backends.device_memory import NoDriver
-from tests.engine.fake_tensorrt import HALF_LAYER, FakeGpu, FakeMemory, make_distribution
+from tests.engine.fake_tensorrt import HALF_LAYER, INT8_LAYER, FakeGpu, FakeMemory, make_distribution
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +53,30 @@ def test_says_what_was_built_and_what_for(run, without_gpu, cache):
     assert (code, err) == (0, "") and " MiB, built before in " in out
 
 
+def test_builds_every_network_where_none_is_named(run, without_gpu, cache):
+    for built in ("built", "built before"):
+        code, out, err = run()
+        assert (code, err) == (0, "")
+        for name in ("ipd_fer", "mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet"):
+            assert f"{name}.onnx ({registry.entries()[name].sha256[:12]})" in out
+        assert out.count(f" MiB, {built} in ") == 4
+        assert len(list(cache.glob("fp16-*.plan"))) == 4
+
+
+def test_builds_the_int8_flavours_that_there_are(run, monkeypatch, models_folder, int8_files):
+    gpu = FakeGpu()
+    gpu.layers = [INT8_LAYER]
+    monkeypatch.setattr(build_command, "open_device_memory", lambda: FakeMemory(gpu))
+    monkeypatch.setattr(distributions, "find", lambda portable_only: make_distribution(gpu))
+    for name in ("face.onnx", "face.trt-int8.onnx"):
+        shutil.copy(int8_files / name, models_folder)
+        about = {"made_by": "the tests", "source": "the tests", "licence": "MIT"}
+        registry.register(models_folder / name, **about)
+    code, out, err = run("--precision", "int8")
+    assert (code, err) == (0, "")
+    assert "face.trt-int8.onnx" in out and out.count("precision int8") == out.count("takes") == 1
+
+
 def test_builds_for_the_gpu_at_hand(run, monkeypatch, models_folder):
     gpu = FakeGpu()
     gpu.layers = [HALF_LAYER]
@@ -80,6 +105,8 @@ def test_copies_the_plan(run, without_gpu, cache, tmp_path):
         (["--model", "mtcnn_rnet", "--precision", "bf16"], "fp32, fp16, int8, not in bf16"),
         (["--model", "mtcnn_rnet", "--precision", "int8"], "quantize"),
         (["--model", "mtcnn_rnet", "--output", "pyproject.toml/x.plan"], "cannot be written"),
+        (["--output", "x.plan"], "--output takes the plan of one model: name it with --model"),
+        (["--precision", "int8"], "No shipped network has an INT8 flavour for TensorRT: make"),
     ],
 )
 def test_one_line_and_exit_code_1(run, without_gpu, arguments, message):

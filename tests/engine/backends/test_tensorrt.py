@@ -5,9 +5,9 @@ import numpy as np
 import onnx
 import pytest
 
-from engine import build, distributions, plans, registry
+from engine import build, choice, distributions, plans, registry
 from engine.backends import EngineError, Options, tensorrt
-from engine.session import Session
+from engine.session import Session, open_session
 from tests.engine.conftest import doubling_model
 from tests.engine.fake_tensorrt import (
     FLOAT_LAYER,
@@ -339,3 +339,41 @@ def test_profile_is_part_of_the_key(gpu, model, monkeypatch):
     backend = load(model)
     assert backend.max_batch == 8 and gpu.builds == 2
     backend.close()
+
+
+@pytest.fixture
+def any_size(gpu, tmp_path, monkeypatch):
+    """A model like P-Net, whose plan takes one picture of any size at a time, beside the fake
+    TensorRT as if that were installed."""
+    monkeypatch.setattr(choice, "find_spec", lambda name: name in ("tensorrt", "onnxruntime"))
+    gpu.layers = [HALF_LAYER]
+    path = tmp_path / "any.onnx"
+    onnx.save(doubling_model(shape=("batch", "height", "width", 3)), path)
+    return path
+
+
+def test_auto_takes_tensorrt_once_there_is_a_plan(gpu, any_size):
+    with open_session(any_size) as session:
+        assert "not TensorRT fp16: There is no plan of any.onnx in fp16" in session.description
+    assert gpu.builds == 0
+    load(registry.read(any_size), "fp16").close()
+    with open_session(any_size) as session:
+        assert session.description.startswith("FakeRT 1.2.3, Fake GPU")
+        assert "self-check within" in session.description
+        assert session.precision == "fp16"
+    assert gpu.alive == []
+
+
+def test_auto_leaves_tensorrt_where_its_self_check_fails(gpu, any_size):
+    load(registry.read(any_size), "fp16").close()
+    gpu.factor = 2.1
+    with open_session(any_size) as session:
+        assert "not TensorRT fp16: failed its self-check" in session.description
+    assert gpu.alive == []
+
+
+def test_a_named_backend_may_build(gpu, any_size):
+    with open_session(any_size, backend="tensorrt") as session:
+        assert session.description.startswith("FakeRT 1.2.3, Fake GPU")
+        assert session.precision == "fp16"
+    assert gpu.builds == 1
