@@ -65,7 +65,8 @@ def _serve(options: Options) -> None:
     ) as server:
         session = server.networks.session
         print(f"Model    {session.path.name}, sha256 {session.sha256[:12]}")
-        print(f"Engine   {session.description}")
+        for name, engine in server.networks.engines.items():
+            print(f"Engine   {name}: {engine}")
         if login is None and options.host not in LOCAL:
             print(
                 f"Warning: anybody who reaches {options.host} can use this page. Give --auth "

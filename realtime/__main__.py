@@ -68,6 +68,8 @@ class Options:
     """What to compute with."""
     precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = "auto"
     """How the expression network computes; auto takes the fastest that agrees with fp32."""
+    detector_precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
+    """How the networks that find faces compute."""
     model: str = "ipd_fer"
     """A model file, or the name of a shipped one."""
 
@@ -179,6 +181,7 @@ def _pipeline(options: Options, still: bool) -> FacePipeline:
         backend=options.backend,
         device=options.device,
         precision=options.precision,
+        detector_precision=options.detector_precision,
         smoothing=options.smoothing,
         still=still,
     )
@@ -187,7 +190,9 @@ def _pipeline(options: Options, still: bool) -> FacePipeline:
 def _print_networks(pipeline: FacePipeline) -> None:
     session = pipeline.recogniser.session
     print(f"Model    {session.path.name}, sha256 {session.sha256[:12]}")
-    print(f"Engine   {session.description}")
+    engines = {session.path.stem: session.description, **pipeline.finder.detector.engines}
+    for name, engine in engines.items():
+        print(f"Engine   {name}: {engine}")
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ class Detector:
     min_face: the smallest face to look for, in pixels, at least 12. Time falls with its square.
     thresholds: least face probability after P-, R- and O-Net.
     max_faces: keep this many, the largest; None keeps all.
-    backend, device, threads: as in :func:`engine.session.open_session`, but for None as threads,
-        which is half the cores here: searching and carrying run side by side.
+    backend, device, threads, precision: as in :func:`engine.session.open_session`, but for None as
+        threads, which is half the cores here: searching and carrying run side by side.
 
     Raises DetectorError for options out of range and EngineError where a network cannot be opened.
     """
@@ -59,6 +59,7 @@ class Detector:
         backend: str = "auto",
         device: str = "auto",
         threads: int | None = None,
+        precision: str = "auto",
     ):
         if min_face < WINDOW:
             raise DetectorError(f"A face of {min_face} px is too small to find: use 12 or more.")
@@ -73,7 +74,7 @@ class Detector:
         self._sessions: list[Session] = []
         try:
             for net in ("pnet", "rnet", "onet"):
-                session = open_session(f"mtcnn_{net}", backend, device, threads=threads)
+                session = open_session(f"mtcnn_{net}", backend, device, precision, threads)
                 self._sessions.append(session)
         except BaseException:
             self.close()
@@ -82,8 +83,13 @@ class Detector:
 
     @property
     def description(self) -> str:
-        """Library, provider, precision and threads really in use."""
+        """What P-Net really runs with; `engines` has all three."""
         return self._pnet.description
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """Name of each network → library, provider, precision and threads really in use."""
+        return {session.path.stem: session.description for session in self._sessions}
 
     def detect(self, image: np.ndarray) -> list[Face]:
         """The faces in `image` (uint8 H×W×3 RGB), largest first, with box, score and landmarks.

@@ -184,6 +184,7 @@ def open_pipeline(
     backend: str = "auto",
     device: str = "auto",
     precision: str = "auto",
+    detector_precision: str = "auto",
     smoothing: float = 1.0,
     still: bool = False,
 ) -> FacePipeline:
@@ -195,7 +196,13 @@ def open_pipeline(
     with ExitStack() as opened:
         recogniser = Recogniser(model, backend, device, precision)
         opened.callback(recogniser.close)
-        detector = Detector(min_face, max_faces=max_faces, backend=backend, device=device)
+        detector = Detector(
+            min_face,
+            max_faces=max_faces,
+            backend=backend,
+            device=device,
+            precision=detector_precision,
+        )
         opened.callback(detector.close)
         pipeline = FacePipeline(detector, recogniser, smoothing, still)
         opened.pop_all()

@@ -45,7 +45,8 @@ def test_it_serves_says_what_runs_and_leaves_nothing(tmp_path):
     with Running(tmp_path) as app:
         url = f"http://127.0.0.1:{app.port}/"
         assert url in app.printed and re.search(r"sha256 \w{12}", app.printed)
-        assert "ONNX Runtime" in app.printed
+        for name in ("ipd_fer", "mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet"):
+            assert re.search(rf"^Engine   {name}\S*: ONNX Runtime", app.printed, re.MULTILINE)
         page = httpx.get(url).text
         assert "fonts.googleapis" not in page
         upload = {"files": ("picture.png", b"data", "image/png")}

@@ -23,6 +23,11 @@ class Networks:
         self.detector_description = self._picture_detector.description
 
     @property
+    def engines(self) -> dict[str, str]:
+        """Name of each network → what it really runs with."""
+        return {self.session.path.stem: self.session.description, **self._picture_detector.engines}
+
+    @property
     def session(self):
         """The engine session of the recogniser."""
         return self._recogniser.session

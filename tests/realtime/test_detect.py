@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
+from engine.session import EngineError
 from realtime.align import align, similarity_transform
 from realtime.detect import Detector
 
@@ -36,6 +37,18 @@ def reference():
         return [] if boxes is None else list(zip(boxes, scores, landmarks))
 
     return faces
+
+
+def test_it_says_what_each_network_runs_with(detector):
+    assert list(detector.engines) == ["mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet"]
+    assert all(", fp32, " in engine for engine in detector.engines.values())
+
+
+def test_the_precision_is_the_networks():
+    with Detector(device="cpu", backend="onnxruntime", precision="fp32") as made:
+        assert all("auto" not in engine for engine in made.engines.values())
+    with pytest.raises(EngineError, match="mtcnn_pnet.onnx in fp32, not in fp16"):
+        Detector(device="cpu", backend="onnxruntime", precision="fp16")
 
 
 def overlap(a, b):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -67,7 +68,18 @@ def test_a_video_in_records_out(clip, tmp_path, capsys):
     assert len(outputs["csv"].read_text().splitlines()) == 26
     printed = capsys.readouterr().out
     assert "sha256" in printed and ", CPU" in printed and "25 frames" in printed
+    for name in ("ipd_fer", "mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet"):
+        assert len(re.findall(rf"^Engine   {name}(?:\.int8)?: \w", printed, re.MULTILINE)) == 1
     assert "recognise" in printed and cv2.imread(str(tmp_path / "stages.png")) is not None
+
+
+def test_the_precision_of_the_detector_is_an_option(clip, tmp_path, capsys):
+    options = ["--source", str(clip), "--no-display", "--jsonl", str(tmp_path / "out.jsonl")]
+    options += ["--device", "cpu", "--backend", "onnxruntime", "--detector-precision"]
+    assert main([*options, "fp32"]) == 0
+    assert "Engine   mtcnn_onet: ONNX Runtime" in capsys.readouterr().out
+    assert main([*options, "fp16"]) == 1
+    assert "mtcnn_pnet.onnx in fp32, not in fp16" in capsys.readouterr().err
 
 
 def test_a_folder_of_pictures(tmp_path):
