@@ -114,8 +114,8 @@ class Check:
 
     faces: Path
     """Prepared data, or a folder of aligned faces of 112×112 pixels; at least 1000."""
-    model: str = "ipd_fer"
-    """Name of a shipped fp32 model, or an ONNX file."""
+    model: str | None = None
+    """Name of a shipped fp32 model, or an ONNX file; every shipped network where not given."""
     split: Literal["train", "validation", "test"] = "test"
     """Which part of prepared data."""
     count: int | None = None
@@ -136,11 +136,14 @@ class Check:
             output.check_writable(self.json)
         data = read_faces(self.faces, self.split, self.count)
         options = (self.backend, self.device, self.precision, self.threads)
-        report = check.check(self.model, data, *options)
-        print(check.table(report))
+        if self.model is None:
+            reports, left_out = check.check_every(data, *options)
+        else:
+            reports, left_out = [check.check(self.model, data, *options)], []
+        print("\n\n".join(map(check.table, reports)), *left_out, sep="\n")
         if self.json is not None:
-            check.write_json(self.json, report)
-        return 0 if report.kept else 1
+            check.write_json(self.json, *reports)
+        return 0 if all(report.kept for report in reports) else 1
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from engine import output, registry
+from engine import check_detectors, output, registry
 from engine.backends import EngineError
+from engine.check_detectors import DetectorComparison
 from engine.choice import REFERENCE, Choice, every_choice, left_out_lines
 from engine.face_data import FACE_SIZE, FaceData
 from engine.model_file import ModelFile
@@ -63,6 +64,12 @@ class Comparison:
     broken: list[str] = field(default_factory=list)
 
 
+HEADING = (
+    f"{'':<26} {'probability':>17} {'pose, degrees':>15}   same",
+    f"{'':<26} {'largest':>8} {'mean':>8} {'largest':>8} {'mean':>6}  label  accuracy",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """All comparisons, the reference first, and a line for each reason why others are left out."""
@@ -70,7 +77,7 @@ class Report:
     model: str
     sha256: str
     faces: int
-    comparisons: list[Comparison]
+    comparisons: list[Comparison] | list[DetectorComparison]
     left_out: list[str]
 
     @property
@@ -88,8 +95,8 @@ def check(
 ) -> Report:
     """Runs the faces through every way that the options leave open and that works here.
 
-    EngineError for fewer than :data:`LEAST_FACES` faces, for a model that is no fp32 face model,
-    and where no way at all can be opened.
+    EngineError for fewer than :data:`LEAST_FACES` faces, for a model that is neither an fp32 face
+    model nor one of MTCNN, and where no way at all can be opened.
     """
     if len(data.faces) < LEAST_FACES:
         raise EngineError(
@@ -97,44 +104,78 @@ def check(
             "or more."
         )
     model = registry.read(registry.find(model_name))
-    _check_model(model)
-    expected = _outputs(REFERENCE, model, data.faces, threads)[1]
-    comparisons: list[Comparison] = []
+    detects = check_detectors.is_detector(model)
+    if detects:
+        images = check_detectors.pictures(model, data.faces)
+        names = tuple(info.name for info in model.outputs)
+    else:
+        _check_model(model)
+        images, names = data.faces, ("expression", "pose")
+    expected = _outputs(REFERENCE, model, images, names, threads)[1]
+    comparisons: list = []
     left_out: dict[Choice, EngineError] = {}
     for way in every_choice(model, backend, device, precision):
         try:
-            session, outputs = _outputs(way, model, data.faces, threads)
+            session, outputs = _outputs(way, model, images, names, threads)
         except EngineError as error:
             left_out[way] = error
             continue
-        comparisons.append(_compare(way, session, outputs, expected, data.labels))
+        if detects:
+            facts = (str(way), session.description, session.precision)
+            comparisons.append(check_detectors.compare(*facts, outputs, expected))
+        else:
+            comparisons.append(_compare(way, session, outputs, expected, data.labels))
     if not comparisons:
         raise EngineError(" ".join(dict.fromkeys(map(str, left_out.values()))))
     lines = left_out_lines(left_out)
     return Report(model.path.name, model.sha256, len(data.faces), comparisons, lines)
 
 
+def check_every(data: FaceData, *options) -> tuple[list[Report], list[str]]:
+    """A :func:`check` of every shipped network with these options, in order of their names, and a
+    line for each that the options leave no way to run. EngineError where that is so for all."""
+    reports, left_out = [], []
+    for model in registry.networks():
+        try:
+            reports.append(check(model.path, data, *options))
+        except EngineError as error:
+            left_out.append(f"left out: {model.path.stem}: {error}")
+    if not reports:
+        raise EngineError(left_out[0].removeprefix("left out: "))
+    return reports, left_out
+
+
 def table(report: Report) -> str:
     """The comparisons as text, a line for each, and what was left out."""
-    lines = [
-        f"{report.model} ({report.sha256[:12]}) on {report.faces} faces, against {REFERENCE}",
-        f"{'':<26} {'probability':>17} {'pose, degrees':>15}   same",
-        f"{'':<26} {'largest':>8} {'mean':>8} {'largest':>8} {'mean':>6}  label  accuracy",
-    ]
+    lines = [f"{report.model} ({report.sha256[:12]}) on {report.faces} faces, against {REFERENCE}"]
+    detects = isinstance(report.comparisons[0], DetectorComparison)
+    lines += check_detectors.HEADING if detects else HEADING
     for one in report.comparisons:
-        accuracy = "" if one.accuracy is None else f"{one.accuracy:8.2%}"
-        lines.append(
-            f"{one.way:<26} {one.probability_max:>8.1g} {one.probability_mean:>8.1g} "
-            f"{one.pose_max:>8.2g} {one.pose_mean:>6.1g} {one.same_label:7.2%} {accuracy}"
-        )
+        lines.append(check_detectors.row(one) if detects else _row(one))
         lines += [f"    broken: {problem}" for problem in one.broken]
     return "\n".join(lines + report.left_out)
 
 
-def write_json(path: Path, report: Report) -> None:
-    """All of the file or nothing; EngineError where it cannot be written."""
-    text = json.dumps({**asdict(report), "kept": report.kept}, indent=2, ensure_ascii=False)
+def _row(one: Comparison) -> str:
+    accuracy = "" if one.accuracy is None else f"{one.accuracy:8.2%}"
+    return (
+        f"{one.way:<26} {one.probability_max:>8.1g} {one.probability_mean:>8.1g} "
+        f"{one.pose_max:>8.2g} {one.pose_mean:>6.1g} {one.same_label:7.2%} {accuracy}"
+    )
+
+
+def write_json(path: Path, report: Report, *others: Report) -> None:
+    """All of the file or nothing; EngineError where it cannot be written. others: come as a list
+    under the key "others" of the first."""
+    content = _as_dict(report)
+    if others:
+        content["others"] = [_as_dict(other) for other in others]
+    text = json.dumps(content, indent=2, ensure_ascii=False)
     output.write(path, (text + "\n").encode("utf-8"))
+
+
+def _as_dict(report: Report) -> dict:
+    return {**asdict(report), "kept": report.kept}
 
 
 def _check_model(model: ModelFile) -> None:
@@ -144,21 +185,25 @@ def _check_model(model: ModelFile) -> None:
     if takes != faces or not {"expression", "pose"} <= gives or model.precision != "fp32":
         raise EngineError(
             f"{model.path.name} is no fp32 face model: check needs the input faces "
-            "(uint8 N×112×112×3) and the outputs expression and pose."
+            "(uint8 N×112×112×3) and the outputs expression and pose, or a network of MTCNN."
         )
 
 
 def _outputs(
-    way: Choice, model: ModelFile, faces: np.ndarray, threads: int | None
+    way: Choice,
+    model: ModelFile,
+    images: np.ndarray,
+    names: tuple[str, ...],
+    threads: int | None,
 ) -> tuple[Session, dict[str, np.ndarray]]:
-    """The session, closed again, and what it gave for all faces."""
-    starts = range(0, len(faces), BATCH)
+    """The session, closed again, and what it gave for all images."""
+    (info,) = model.inputs
+    starts = range(0, len(images), BATCH)
     with open_session(model.path, way.backend, way.device, way.precision, threads) as session:
         progress = tqdm(starts, desc=str(way), unit=" batches", leave=False, disable=None)
-        parts = [session.run({"faces": faces[start : start + BATCH]}) for start in progress]
-    return session, {
-        name: np.concatenate([part[name] for part in parts]) for name in ("expression", "pose")
-    }
+        batches = (images[start : start + BATCH].astype(info.dtype) for start in progress)
+        parts = [session.run({info.name: batch}) for batch in batches]
+    return session, {name: np.concatenate([part[name] for part in parts]) for name in names}
 
 
 def _compare(
