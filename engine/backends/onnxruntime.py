@@ -96,7 +96,7 @@ class OnnxRuntimeBackend:
         provider = session.get_providers()[0]
         if options.device == "cuda" and provider != CUDA_PROVIDER:
             raise EngineError(NO_CUDA)
-        session.disable_fallback()  # Of single runs, to the processor and with no more than a print.
+        session.disable_fallback()  # A run would go on on the processor, with no more than a print.
         self._session = session
         self._output_names = [info.name for info in model.outputs]
         self.precision = model.precision

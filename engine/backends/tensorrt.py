@@ -183,7 +183,7 @@ class _Runner:
         return np.dtype(self._trt.nptype(self._engine.get_tensor_dtype(name)))
 
     def _warm_up(self) -> None:
-        """Runs every number of images on nothing, until there is a graph where there is to be one."""
+        """Runs each number of images on nothing until there is a graph, where there is to be one."""
         for batch in self._batches:
             arrays = {
                 name: np.zeros((batch, *typical[1:]), self._dtype(name))

@@ -1,8 +1,8 @@
 """What a processor computes whose INT8 instruction overflows, in NumPy.
 
 Processors before VNNI multiply unsigned by signed bytes with one instruction (vpmaddubsw) that adds
-two neighbouring products in 16 bits and stops at ±32 767. Where the library does not see to it that
-activations or weights stay small, large sums come out too small there, and nowhere else.
+two neighbouring products in 16 bits and stops at ±32 767. Where activations and weights are large,
+sums come out too small there, and nowhere else.
 """
 
 import numpy as np

@@ -10,7 +10,13 @@ import pytest
 from engine import build_command, distributions, plans, registry
 from engine.__main__ import main
 from engine.backends.device_memory import NoDriver
-from tests.engine.fake_tensorrt import HALF_LAYER, INT8_LAYER, FakeGpu, FakeMemory, make_distribution
+from tests.engine.fake_tensorrt import (
+    HALF_LAYER,
+    INT8_LAYER,
+    FakeGpu,
+    FakeMemory,
+    make_distribution,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 

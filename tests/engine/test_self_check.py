@@ -55,7 +55,7 @@ def test_what_is_too_far_fails(broken):
 
 @pytest.fixture(scope="module")
 def shipped():
-    """Of the shipped face model: inputs, what fp32 gives for the drawn faces, and what INT8 gives."""
+    """Of the shipped face model: inputs, and what fp32 and INT8 give for the drawn faces."""
     with (
         open_session("ipd_fer", "onnxruntime", "cpu", "fp32") as fp32,
         open_session("ipd_fer", "onnxruntime", "cpu", "int8") as int8,
