@@ -12,7 +12,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from realtime.pictures import PICTURES, pictures_in, quiet_opencv, read_picture
+from realtime.pictures import (
+    PICTURES,
+    PictureError,
+    is_picture,
+    pictures_in,
+    quiet_opencv,
+    read_picture,
+)
 
 MIN_SIDE = 16
 """Frames with a side of fewer pixels hold no face and are refused."""
@@ -95,7 +102,7 @@ def open_source(spec: str | int | Path) -> Source:
         return PictureSource(text, pictures)
     if not path.exists():
         raise SourceError(f"{text} does not exist. Check the path; cameras are given by number.")
-    if path.suffix.lower() != ".gif" and path.is_file() and cv2.haveImageReader(str(path)):
+    if path.suffix.lower() != ".gif" and path.is_file() and is_picture(path):
         return PictureSource(text, [path])
     # The prefix keeps a colon in a file name from being read as a protocol.
     return _video(f"file:{path}", text)
@@ -181,8 +188,11 @@ class PictureSource(Source):
 
     def _pictures(self) -> Iterator[np.ndarray]:
         for path in self._paths:
-            image = read_picture(path)
-            problem = "is not a picture that can be read." if image is None else too_small(image)
+            try:
+                image = read_picture(path).image
+                problem = too_small(image)
+            except PictureError as error:
+                problem = str(error)
             if problem:
                 self._faults.append(f"{path} {problem}")
             else:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
 
+from realtime.containers import DECODERS, KINDS, is_local, opening_options
 from realtime.source import Frame, Source, SourceError
 
 _PATIENCE = 10.0  # seconds that a server may take to open
 _SILENCE = 5.0  # seconds that it may then be silent: only a new connection ends a broken one
+_STREAMS = 16  # that a stranger's file may hold
 _SMALL = 1280 * 720  # pixels of a frame that one core decodes in far less time than it is shown
 _UNKNOWN = "is neither a video nor a picture that can be read."
+_UNTAKEN = f"is neither a video nor a picture of a kind that is taken. Videos: {KINDS}."
 _QUARTER_TURNS = {
     1: cv2.ROTATE_90_COUNTERCLOCKWISE,
     2: cv2.ROTATE_180,
@@ -25,6 +29,18 @@ _HEADER_KNOWS_LENGTH = {"mov", "matroska"}
 """Formats whose header promises a length; others only have it estimated."""
 
 
+@dataclass(frozen=True, slots=True)
+class VideoLimits:
+    """What a video may cost. pixels: of a frame as stored. shown: bytes of a frame as decoded
+    above which it is made smaller, to `small` pixels; None for never. strange: a stranger's file,
+    which may name no others and use none but the usual decoders, with one frame at a time."""
+
+    pixels: int = 8192 * 8192
+    shown: int | None = None
+    small: int = 1280 * 720
+    strange: bool = False
+
+
 class VideoSource(Source):
     """A video file or stream, decoded by FFmpeg through PyAV.
 
@@ -32,10 +48,11 @@ class VideoSource(Source):
     (one joins it in the middle) and are only skipped.
     """
 
-    def __init__(self, url: str, name: str):
+    def __init__(self, url: str, name: str, limits: VideoLimits = VideoLimits()):
         self.name = name
         self._url = url
-        self._container = _open_container(url, name)
+        self._limits = limits
+        self._container = _open_container(url, name, limits)
         try:
             self._start()
         except BaseException:
@@ -48,11 +65,15 @@ class VideoSource(Source):
                 raise SourceError(f"{self.name} holds no video stream, only sound or data.")
             raise SourceError(f"{self.name} is a video without a single frame.")
         self._stream = self._container.streams.video[0]
+        self._check_stream()
         self.live = "://" in self._url and self._container.duration is None
         # Threads that each decode a whole frame hold back a frame each, and cost more than they
         # save where the frames are small.
         small = self._stream.width * self._stream.height <= _SMALL
-        self._stream.thread_type = "SLICE" if self.live or small else "AUTO"
+        slices = self.live or small or self._limits.strange
+        self._stream.thread_type = "SLICE" if slices else "AUTO"
+        if self._limits.strange:
+            self._stream.codec_context.thread_count = 1  # further ones have their own memory
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate and rate <= 1000 else None
         self.frames = None if self.live else self._expected_frames()
@@ -62,14 +83,12 @@ class VideoSource(Source):
         self._decoded = self._decode()
         self._first = next(self._decoded, None)
         if self._first is None:
-            if self._container.format.name == "image2":  # FFmpeg went by the name alone
-                raise SourceError(f"{self.name} {_UNKNOWN}")
             if self._damaged or self._broken:
                 raise SourceError(
                     f"{self.name} breaks off before its first frame. Copy or record it again."
                 )
             raise SourceError(f"{self.name} is a video without a single frame.")
-        self._measure(_upright(self._first))
+        self._measure(self._picture(self._first))
 
     def __iter__(self) -> Iterator[Frame]:
         step = 1 / self.fps if self.fps else 0.04
@@ -77,11 +96,49 @@ class VideoSource(Source):
         clock = _Clock(self._stream.time_base, step, jumps)
         index = -1
         for index, picture in enumerate(self._from_first()):
-            yield Frame(_upright(picture), index, clock.read(picture.pts, picture.duration))
+            image = self._picture(picture)
+            yield Frame(image, index, clock.read(picture.pts, picture.duration))
         self._report_break(index + 1, clock)
 
     def close(self) -> None:
         self._container.close()
+
+    def _check_stream(self) -> None:
+        """Before the first frame is decoded: a few bytes may hold a very large one."""
+        stream, context = self._stream, self._stream.codec_context
+        if context is None or self._limits.strange and context.codec.name not in DECODERS:
+            kind = f" ({context.codec.name})" if context else ""
+            raise SourceError(
+                f"{self.name} is stored in a way that is not taken{kind}. Save it as H.264 in MP4."
+            )
+        if stream.width * stream.height > self._limits.pixels:
+            raise SourceError(
+                f"{self.name} has {stream.width}×{stream.height} pixels; at most "
+                f"{self._limits.pixels / 1e6:.0f} million a frame are taken. "
+                "Scale it down and try again."
+            )
+        # Later frames may have another size, which is looked at before they are decoded.
+        context.options = {"max_pixels": str(self._limits.pixels)}
+
+    def _picture(self, frame: av.VideoFrame) -> np.ndarray:
+        """uint8 H×W×3, RGB, contiguous, upright."""
+        width, height = frame.width, frame.height
+        if self.made_smaller(frame):
+            scale = (self._limits.small / (width * height)) ** 0.5
+            width, height = (max(1, round(side * scale / 2) * 2) for side in (width, height))
+        threads = 1 if self._limits.strange else None
+        image = frame.to_ndarray(format="rgb24", width=width, height=height, threads=threads)
+        image = np.ascontiguousarray(image)  # odd rows come with a gap
+        turns = round(frame.rotation / 90) % 4
+        return cv2.rotate(image, _QUARTER_TURNS[turns]) if turns else image
+
+    def made_smaller(self, frame: av.VideoFrame) -> bool:
+        """Whether the limits ask for a smaller picture than the frame as stored."""
+        shown, pixels = self._limits.shown, frame.width * frame.height
+        if shown is None or pixels <= self._limits.small:
+            return False
+        bits = frame.format.padded_bits_per_pixel or 24
+        return pixels * bits / 8 > shown
 
     def _from_first(self) -> Iterator[av.VideoFrame]:
         if self._first is not None:
@@ -93,6 +150,8 @@ class VideoSource(Source):
         for packet in self._packets():
             try:
                 pictures = self._stream.decode(packet)
+            except MemoryError:
+                raise
             except av.error.FFmpegError:
                 self._damaged += 1
                 continue
@@ -197,13 +256,19 @@ class _Clock:
         return self._last is not None and not self.BACK < now - self._last < self._ahead
 
 
-def _open_container(url: str, name: str) -> av.container.InputContainer:
+def _open_container(url: str, name: str, limits: VideoLimits) -> av.container.InputContainer:
     options = {"rtsp_transport": "tcp"} if url.startswith("rtsp") else {}
-    timeout = None if url.startswith("file:") else (_PATIENCE, _SILENCE)
+    options |= opening_options(url, playlists=not limits.strange)
+    options["max_pixels"] = str(limits.pixels)
+    if limits.strange:
+        options |= {"codec_whitelist": ",".join(DECODERS), "max_streams": str(_STREAMS)}
+    timeout = None if is_local(url) else (_PATIENCE, _SILENCE)
     try:
         return av.open(url, options=options, timeout=timeout)
     except av.error.InvalidDataError:
         raise SourceError(f"{name} {_why_unreadable(url)}") from None
+    except av.error.ArgumentError:  # the format is not among those allowed
+        raise SourceError(f"{name} {_UNTAKEN}") from None
     except av.error.FFmpegError as error:
         raise SourceError(f"{name} could not be opened: {_reason(error, _PATIENCE)}.") from None
 
@@ -215,7 +280,7 @@ def _reason(error: av.error.FFmpegError, patience: float) -> str:
 
 
 def _why_unreadable(url: str) -> str:
-    if url.startswith("file:"):
+    if is_local(url):
         with open(url.removeprefix("file:"), "rb") as file:
             if file.read(12)[4:8] == b"ftyp":
                 return (
@@ -223,9 +288,3 @@ def _why_unreadable(url: str) -> str:
                     "read. Copy or record it again."
                 )
     return _UNKNOWN
-
-
-def _upright(picture: av.VideoFrame) -> np.ndarray:
-    image = np.ascontiguousarray(picture.to_ndarray(format="rgb24"))  # odd rows come with a gap
-    turns = round(picture.rotation / 90) % 4
-    return cv2.rotate(image, _QUARTER_TURNS[turns]) if turns else image

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
-
-from PIL import Image
+from realtime.pictures import USUAL, Limits, PictureError, check_picture as check
 
 PICTURE_PIXELS = 50_000_000
 """Largest picture; ten times what a screen shows."""
 
+SHOWN_PIXELS = 6_000_000
+"""Largest picture that is looked at as it is; others are made smaller first, for the detector
+takes forty bytes a pixel."""
+
+PICTURE = Limits(USUAL, PICTURE_PIXELS, memory=240_000_000, shown=SHOWN_PIXELS)
+
 FRAME_PIXELS = 1920 * 1080
 """Largest frame of a live stream."""
+
+FRAME_FORMATS = ("JPEG",)
 
 VIDEO_PIXELS = 4096 * 2304
 """Largest frame of a video."""
 
+FULL_HD = 1920 * 1088 * 3 // 2
+"""Bytes of a Full HD frame as it is usually decoded. Frames of more are made smaller at once."""
+
 VIDEO_SECONDS = 180
 """Longest video."""
+
+VIDEO_FRAMES = VIDEO_SECONDS * 240
+"""Most frames of a video: what a fast camera gives in that time."""
 
 FILE_MEGABYTES = 200
 """Largest file."""
@@ -27,22 +38,12 @@ class Refused(Exception):
     """What a visitor gave cannot be used. The message is one line that tells the fix."""
 
 
-def check_picture(picture: Path | bytes, name: str, most: int) -> None:
-    """Refused where `picture` is none, or has more than `most` pixels.
+def check_picture(picture: bytes, name: str, most: int) -> None:
+    """Refused where a camera's frame is none, or has more than `most` pixels.
 
     Reads the header only: a small file can claim more pixels than there is memory.
     """
     try:
-        with Image.open(io.BytesIO(picture) if isinstance(picture, bytes) else picture) as image:
-            pixels = image.width * image.height
-    except Image.DecompressionBombError:
-        pixels = None
-    except (OSError, SyntaxError, ValueError):  # what Pillow's many readers raise
-        raise Refused(
-            f"{name} is not a picture that can be read. Give a JPEG, PNG, WebP, BMP or TIFF."
-        ) from None
-    if pixels is None or pixels > most:
-        raise Refused(
-            f"{name} is too large: at most {most / 1e6:.0f} million pixels are taken. "
-            "Scale it down and try again."
-        )
+        check(picture, Limits(FRAME_FORMATS, most))
+    except PictureError as error:
+        raise Refused(f"{name} {error}") from None

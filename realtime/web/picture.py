@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -12,10 +12,10 @@ from engine.output import write
 from realtime.align import align, similarity_transform
 from realtime.faces import Face
 from realtime.overlay import draw
-from realtime.pictures import read_picture
+from realtime.pictures import PictureError, read_picture
 from realtime.sinks import JsonlSink, face_record
 from realtime.source import Frame, too_small
-from realtime.web.checks import PICTURE_PIXELS, Refused, check_picture
+from realtime.web.checks import PICTURE, Refused
 from realtime.web.networks import Networks
 
 COLUMNS = ("id", "expression", "probability", "yaw", "pitch", "roll", "left", "top", "width", "height")
@@ -39,23 +39,32 @@ class PictureResult:
 def recognise_picture(path: Path, networks: Networks, folder: Path) -> PictureResult:
     """All faces of the picture in `path`, largest first; files are written into `folder`.
 
-    Raises Refused for what is no picture, is too large or too small.
+    A large picture is looked at and shown in a smaller size. Raises Refused for what is no
+    picture, is too large or too small.
     """
-    check_picture(path, path.name, PICTURE_PIXELS)
-    image = read_picture(path)
-    problem = "is damaged: it cannot be read to its end." if image is None else too_small(image)
-    if problem:
+    try:
+        picture = read_picture(path, PICTURE)
+    except PictureError as error:
+        raise Refused(f"{path.name} {error}") from None
+    image = picture.image
+    if problem := too_small(image):
         raise Refused(f"{path.name} {problem}")
     frame = Frame(image, 0, 0.0)
     with networks.picture_pipeline() as pipeline:
         faces = pipeline.process(frame)
     crops = [_crop(image, face, folder) for face in faces]
+    stored = [_as_stored(face, picture.scale) for face in faces]
     record = folder / "faces.json"
     with JsonlSink(record) as sink:
-        sink.write(frame, faces)
+        sink.write(frame, stored)
     annotated = folder / "annotated.jpg"
     _write(annotated, draw(image, faces))
-    return PictureResult(annotated, record, crops, [_row(face) for face in faces])
+    return PictureResult(annotated, record, crops, [_row(face) for face in stored])
+
+
+def _as_stored(face: Face, scale: float) -> Face:
+    """A face in pixels of the file, where the picture was made smaller."""
+    return replace(face, box=face.box * scale, landmarks=face.landmarks * scale)
 
 
 def _crop(image: np.ndarray, face: Face, folder: Path) -> tuple[str, str]:

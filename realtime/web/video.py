@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from realtime.live import View
-from realtime.overlap import read_ahead
 from realtime.run import Outputs, Run
 from realtime.source import Source, SourceError
-from realtime.video import VideoSource
-from realtime.web.checks import VIDEO_PIXELS, VIDEO_SECONDS, Refused
+from realtime.video import VideoLimits
+from realtime.web.checks import FULL_HD, VIDEO_FRAMES, VIDEO_PIXELS, VIDEO_SECONDS, Refused
+from realtime.web.isolated import IsolatedVideo
 from realtime.web.networks import Networks
 
 POINTS = 600
@@ -55,14 +54,16 @@ def recognise_video(
     outputs = Outputs(folder / "annotated.mp4", folder / "faces.jsonl", folder / "faces.csv")
     trouble = None
     try:
-        source = VideoSource(f"file:{path}", path.name)
+        limits = VideoLimits(VIDEO_PIXELS, shown=FULL_HD, strange=True)
+        source = IsolatedVideo(path, path.name, limits)
     except SourceError as error:
         raise Refused(str(error)) from None
     with source, networks.pipeline() as pipeline:
-        _check(source)
-        with Run(source, pipeline, outputs) as run, closing(read_ahead(source)) as frames:
+        if source.frames and source.fps and source.frames / source.fps > VIDEO_SECONDS + 1:
+            raise _too_long(source)
+        with Run(source, pipeline, outputs) as run:
             try:
-                run.process(_views(frames, source, progress, stop))
+                run.process(_views(source, progress, stop))
             except SourceError as error:
                 # Everything up to the damage was read and is worth showing.
                 trouble = str(error)
@@ -71,29 +72,24 @@ def recognise_video(
     return VideoResult(*files, timeline_of(outputs.jsonl), seen.frames, seen.table(), trouble)
 
 
-def _check(source: Source) -> None:
-    if source.width * source.height > VIDEO_PIXELS:
-        raise Refused(
-            f"{source.name} has {source.width}×{source.height} pixels; at most "
-            f"{VIDEO_PIXELS / 1e6:.0f} million a frame are taken. Scale it down and try again."
-        )
-    if source.frames and source.fps and source.frames / source.fps > VIDEO_SECONDS + 1:
-        raise _too_long(source)
-
-
 def _too_long(source: Source) -> Refused:
     return Refused(
         f"{source.name} is longer than {VIDEO_SECONDS // 60} minutes. Cut it and try again."
     )
 
 
-def _views(frames, source: Source, progress, stop: threading.Event) -> Iterator[View]:
-    for frame in frames:
+def _views(source: Source, progress, stop: threading.Event) -> Iterator[View]:
+    for frame in source:
         if stop.is_set():
             raise Cancelled
         # What a header promises need not be true.
         if frame.time > VIDEO_SECONDS + 1:
             raise _too_long(source)
+        if frame.index >= VIDEO_FRAMES:
+            raise Refused(
+                f"{source.name} has more than {VIDEO_FRAMES} frames. Cut it, or save it with "
+                "fewer frames a second, and try again."
+            )
         progress(frame.index, source.frames)
         yield View(frame, None)
 
