@@ -21,9 +21,9 @@ KINDS = "MP4, MOV, MKV, WebM, AVI, MPEG, FLV, WMV, OGG or GIF"
 DECODERS = (
     *("h264", "hevc", "vp8", "vp9", "libdav1d", "av1", "mpeg1video", "mpeg2video", "mpeg4"),
     *("msmpeg4v1", "msmpeg4v2", "msmpeg4", "wmv1", "wmv2", "wmv3", "vc1", "h263", "flv", "vp6"),
-    *("vp6f", "theora", "libtheora", "mjpeg", "gif", "dvvideo", "prores", "dnxhd", "rawvideo"),
-    *("ffv1", "huffyuv", "ffvhuff", "qtrle", "png", "apng", "cinepak", "svq1", "svq3", "libvpx"),
-    *("libvpx-vp9", "magicyuv", "utvideo", "msvideo1", "cfhd"),
+    *("vp6f", "theora", "mjpeg", "gif", "dvvideo", "prores", "dnxhd", "rawvideo"),
+    *("ffv1", "huffyuv", "ffvhuff", "qtrle", "png", "apng", "cinepak", "svq1", "svq3"),
+    *("magicyuv", "utvideo", "msvideo1", "cfhd"),
 )
 """Decoders, by FFmpeg's names, that a stranger's file may use."""
 

@@ -27,8 +27,10 @@ PATIENCE = 10
 
 _OPENING = 155 << 20
 _FULL_SIZE = 75 << 20
-"""Bytes that opening and decoding may take; less where the page itself needs more for the large
+"""Bytes that opening and decoding may take: less where the page itself needs more for the large
 pictures that come."""
+
+_NEARLY = 16 << 20  # a picture of 4K
 
 
 def main(path: str, name: str, limits: str) -> int:
@@ -36,13 +38,15 @@ def main(path: str, name: str, limits: str) -> int:
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no message
     own = _data()
-    _bound(own + _OPENING)
+    most = own + _OPENING
+    _bound(most)
     try:
         _watch()
         bounds = VideoLimits(**json.loads(limits))
         source = VideoSource(f"file:{path}", name, bounds)
         if source.width * source.height > bounds.small:
-            _bound(own + _FULL_SIZE)
+            most = own + _FULL_SIZE
+            _bound(most)
         header = {"width": source.width, "height": source.height}
         send(output, header | {"fps": source.fps, "frames": source.frames})
         for frame in source:
@@ -51,7 +55,9 @@ def main(path: str, name: str, limits: str) -> int:
             _watch()
         send(output, {"end": None})
     except SourceError as error:
-        send(output, {"end": str(error)})
+        # A decoder that is refused memory may call that a damaged picture.
+        full = own and _data() > most - _NEARLY
+        send(output, {"memory": True} if full else {"end": str(error)})
     except MemoryError:
         send(output, {"memory": True})
     except BrokenPipeError:

@@ -18,6 +18,7 @@ from realtime.video import VideoLimits
 from realtime.web.decode import PATIENCE
 
 _ROOT = Path(__file__).resolve().parents[2]
+_MODULE = "realtime.web.decode"
 _LONGEST = 10_000  # bytes of a line
 
 
@@ -33,7 +34,7 @@ class IsolatedVideo(Source):
         places = [str(_ROOT), os.environ.get("PYTHONPATH", "")]
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-B", "-m", "realtime.web.decode"),
+                *(sys.executable, "-B", "-m", _MODULE),
                 *(str(path.resolve()), name, json.dumps(asdict(limits))),
             ],
             stdin=subprocess.DEVNULL,

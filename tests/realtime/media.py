@@ -30,12 +30,13 @@ def write_video(
     times: list[float] | None = None,
     codec: str = "libx264",
     movflags: str | None = None,
+    options: dict[str, str] | None = None,
 ) -> Path:
     """A plain reference writer, independent of the one under test; 25 frames/s without times."""
-    options = {"movflags": movflags} if movflags else {}
     images = list(images)
-    with av.open(str(path), "w", options=options) as container:
-        stream = container.add_stream(codec, rate=25)
+    flags = {"movflags": movflags} if movflags else {}
+    with av.open(str(path), "w", options=flags) as container:
+        stream = container.add_stream(codec, rate=25, options=options)
         stream.height, stream.width = images[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = UNIT
