@@ -84,18 +84,17 @@ def read_picture(file: Path | bytes, limits: Limits = Limits()) -> Picture:
     """
     with _opened(file, limits) as image:
         _check(image, limits)
-        stored = image.size
-        orientation = 1 if image.format == "TIFF" else image.getexif().get(_ORIENTATION)
+        long = max(image.size)
         smaller = _smaller(image.size, limits.shown)
-        if image.format == "JPEG":  # decoded at a half, quarter or eighth of its size
-            image.draft(None, (image.width // smaller, image.height // smaller))
-            smaller = _smaller(image.size, limits.shown)
         try:
+            if image.format == "JPEG":  # decoded at a half, quarter or eighth of its size
+                image.draft(None, (image.width // smaller, image.height // smaller))
+                smaller = _smaller(image.size, limits.shown)
             image.load()
+            orientation = _orientation(image)
             pixels = _rgb(image, smaller)
         except _BROKEN:
             raise PictureError("is damaged: it cannot be read to its end.") from None
-        long = max(stored)  # a TIFF turns itself
     pixels = _fitted(pixels, limits.shown)
     upright = _UPRIGHT.get(orientation, lambda image: image)(pixels)
     return Picture(np.ascontiguousarray(upright), long / max(pixels.shape[:2]))
@@ -165,6 +164,15 @@ def _check(image: Image.Image, limits: Limits) -> None:
     most = limits.memory / bytes_a_pixel(image, _smaller(image.size, limits.shown))
     if pixels > most:
         raise TooLarge(most, f" of this kind of {image.format}")
+
+
+def _orientation(image: Image.Image) -> int | None:
+    if image.format == "TIFF":  # turns itself
+        return None
+    try:
+        return image.getexif().get(_ORIENTATION)
+    except _BROKEN:
+        return None  # a broken mark is none
 
 
 def _smaller(size: tuple[int, int], shown: int | None) -> int:

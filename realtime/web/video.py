@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ from realtime.web.networks import Networks
 
 POINTS = 600
 """Samples that a timeline keeps of each face: more than it has pixels to show them."""
+
+FACES = 50
+"""Faces that a timeline keeps."""
 
 
 class Cancelled(Exception):
@@ -98,24 +102,31 @@ def timeline_of(jsonl: Path) -> dict:
     """What a plot over time needs, from the records of a run.
 
     `length`: seconds. `gap`: seconds without a sample after which a line is broken. `faces`: by
-    id, the one seen longest first, samples of time, the probabilities of EXPRESSIONS, yaw, pitch
-    and roll; at most about :data:`POINTS` each.
+    id, the :data:`FACES` seen longest, the longest first, samples of time, the probabilities of
+    EXPRESSIONS, yaw, pitch and roll; at most about :data:`POINTS` each.
     """
-    records = [json.loads(line) for line in jsonl.read_text().splitlines()]
-    length = records[-1]["time"] if records else 0.0
+    counts: Counter[int] = Counter()
+    length = 0.0
+    for record in _records(jsonl):  # twice from the file: all of it may not fit into memory
+        length = record["time"]
+        counts.update(face["id"] for face in record["faces"])
     step = length / POINTS
-    faces: dict[int, list[list[float]]] = {}
-    counts: dict[int, int] = {}
-    for record in records:
+    faces = {track_id: [] for track_id, _ in counts.most_common(FACES)}
+    for record in _records(jsonl):
         for face in record["faces"]:
-            samples = faces.setdefault(face["id"], [])
-            counts[face["id"]] = counts.get(face["id"], 0) + 1
-            if not samples or record["time"] - samples[-1][0] >= step:
-                probabilities = face["expression"]["probabilities"].values()
-                samples.append([record["time"], *probabilities, *face["pose"].values()])
-    longest = sorted(faces, key=lambda track_id: -counts[track_id])
+            samples = faces.get(face["id"])
+            if samples is None or samples and record["time"] - samples[-1][0] < step:
+                continue
+            probabilities = face["expression"]["probabilities"].values()
+            samples.append([record["time"], *probabilities, *face["pose"].values()])
     return {
         "length": length,
         "gap": max(0.3, 3 * step),
-        "faces": [{"id": track_id, "samples": faces[track_id]} for track_id in longest],
+        "faces": [{"id": track_id, "samples": samples} for track_id, samples in faces.items()],
     }
+
+
+def _records(jsonl: Path) -> Iterator[dict]:
+    with jsonl.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
