@@ -28,7 +28,7 @@ CUDA_OPTIONS = {
 START_ERRORS = (ort_errors.EPFail, RuntimeError, ValueError)
 # Each derives from Exception alone, so there is no common class to name.
 LOAD_ERRORS = (
-    *START_ERRORS,
+    *START_ERRORS,  # ValueError also where a broken file's names that are no text are quoted
     ort_errors.Fail,
     ort_errors.InvalidArgument,
     ort_errors.InvalidGraph,

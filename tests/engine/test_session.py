@@ -280,3 +280,11 @@ def test_nobody_is_told_of_its_use():
         [sys.executable, "-c", code], env=clean, capture_output=True, text=True, check=True
     )
     assert found.stdout.split("\n")[:2] == ["1 []", "None"]
+
+
+def test_a_name_that_is_no_text_is_refused_in_one_line(tmp_path):
+    content = face_model().SerializeToString().replace(b"shape", b"sh\xff\xfee", 1)
+    (tmp_path / "model.onnx").write_bytes(content)
+    with pytest.raises(EngineError) as caught:
+        open_session(tmp_path / "model.onnx", "onnxruntime", "cpu", "fp32")
+    assert "\n" not in str(caught.value)
