@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -185,9 +186,10 @@ class VideoSource(Source):
             return None
         if self._stream.duration is not None:
             return float(self._stream.duration * self._stream.time_base)
-        if tag := self._stream.metadata.get("DURATION"):
-            hours, minutes, seconds = tag.split(":")
-            return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - self._lead()
+        tag = self._stream.metadata.get("DURATION", "")
+        if length := re.match(r"(\d+):(\d+):(\d+(?:\.\d+)?)", tag):
+            hours, minutes, seconds = map(float, length.groups())
+            return hours * 3600 + minutes * 60 + seconds - self._lead()
         return None
 
     def _lead(self) -> float:
@@ -264,7 +266,8 @@ def _open_container(url: str, name: str, limits: VideoLimits) -> av.container.In
         options |= {"codec_whitelist": ",".join(DECODERS), "max_streams": str(_STREAMS)}
     timeout = None if is_local(url) else (_PATIENCE, _SILENCE)
     try:
-        return av.open(url, options=options, timeout=timeout)
+        # A title in another encoding is no reason to refuse a video.
+        return av.open(url, options=options, timeout=timeout, metadata_errors="replace")
     except av.error.InvalidDataError:
         raise SourceError(f"{name} {_why_unreadable(url)}") from None
     except av.error.ArgumentError:  # the format is not among those allowed

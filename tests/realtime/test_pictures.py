@@ -35,7 +35,7 @@ def refusal(data: bytes, limits=PICTURE) -> str:
     ("kind", "mode"),
     [
         *(("PNG", mode) for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")),
-        *(("TIFF", mode) for mode in ("L", "P", "RGB", "RGBA", "CMYK", "I;16", "F", "YCbCr")),
+        *(("TIFF", mode) for mode in ("L", "P", "RGB", "RGBA", "CMYK", "I;16", "F")),
         *(("JPEG", mode) for mode in ("L", "RGB", "CMYK")),
         *(("WEBP", mode) for mode in ("RGB", "RGBA")),
         *(("BMP", mode) for mode in ("1", "L", "P", "RGB")),
