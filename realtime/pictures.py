@@ -133,6 +133,8 @@ def _natural(name: str) -> list[str | int]:
 
 
 class TooLarge(PictureError):
+    """It has more pixels than are taken, of any kind or of its own."""
+
     def __init__(self, pixels: float, kind: str = ""):
         super().__init__(
             f"is too large: at most {pixels / 1e6:.0f} million pixels are taken{kind}. "
@@ -162,6 +164,8 @@ def _check(image: Image.Image, limits: Limits) -> None:
             f"is stored in more than {MOST_SCANS} passes, which no camera does. Save it again."
         )
     most = limits.memory / bytes_a_pixel(image, _smaller(image.size, limits.shown))
+    if pixels > most and most < 1e6:
+        raise PictureError("is stored in pieces that take too much memory. Save it again.")
     if pixels > most:
         raise TooLarge(most, f" of this kind of {image.format}")
 

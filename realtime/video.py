@@ -84,6 +84,12 @@ class VideoSource(Source):
         self._decoded = self._decode()
         self._first = next(self._decoded, None)
         if self._first is None:
+            if not self._stream.width:  # FFmpeg forgets the size that it refuses
+                raise SourceError(
+                    f"{self.name} holds no frame that can be read: it is damaged, or a frame has "
+                    f"more than {self._limits.pixels / 1e6:.0f} million pixels. "
+                    "Scale it down, or copy or record it again."
+                )
             if self._damaged or self._broken:
                 raise SourceError(
                     f"{self.name} breaks off before its first frame. Copy or record it again."
