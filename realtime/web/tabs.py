@@ -70,7 +70,8 @@ def live_tab(streams: Streams) -> None:
 def picture_tab(networks: Networks, visitors: Visitors) -> None:
     gr.Markdown(
         "Upload, drop or paste a picture. Faces from about 40 pixels are found; at most "
-        f"{checks.PICTURE_PIXELS // 1_000_000} million pixels are taken."
+        f"{checks.PICTURE_PIXELS // 1_000_000} million pixels are taken. Above "
+        f"{checks.SHOWN_PIXELS // 1_000_000} million the picture is made smaller first."
     )
     with gr.Row():
         with gr.Column():
@@ -148,7 +149,7 @@ def picture_tab(networks: Networks, visitors: Visitors) -> None:
 def video_tab(networks: Networks, visitors: Visitors) -> None:
     gr.Markdown(
         f"At most {checks.VIDEO_SECONDS // 60} minutes, {checks.FILE_MEGABYTES} MB and 4K. "
-        "The result has no sound."
+        "Above Full HD it is made smaller. The result has no sound."
     )
     with gr.Row():
         with gr.Column(scale=1):

@@ -11,10 +11,9 @@ from pathlib import Path
 
 import av
 import cv2
-import numpy as np
 from PIL import Image
 
-from tests.realtime.media import UNIT, scene, write_video
+from tests.realtime.media import scene, write_video
 from tests.realtime.playlists import hls
 
 _KEPT = {"preset": "ultrafast", "x264-params": "ref=16:bframes=0:keyint=250:scenecut=0"}
@@ -77,7 +76,9 @@ def _large_tile() -> bytes:
 def _run_length_bmp(side: int) -> bytes:
     rows = (b"\x01\x00" * side + b"\0\0") * side
     head = struct.pack("<3I2H6I", 40, side, side, 1, 8, 1, len(rows), 0, 0, 1, 0) + b"\0" * 4
-    return b"BM" + struct.pack("<I2HI", 14 + len(head) + len(rows), 0, 0, 14 + len(head)) + head + rows
+    return (
+        b"BM" + struct.pack("<I2HI", 14 + len(head) + len(rows), 0, 0, 14 + len(head)) + head + rows
+    )
 
 
 def _moving(path: Path, size, frames: int, codec="libx264", options=None, pixels="yuv420p") -> None:
@@ -163,9 +164,18 @@ def _bytes(make: Callable[[], bytes]) -> Callable[[Path], None]:
 _TEXT = zlib.compress(b"\0" * 300_000_000, 9)
 
 PICTURES = {
-    "rgba.png": ("49 million transparent pixels", _bytes(lambda: _saved("PNG", "RGBA", (7000, 7000)))),
-    "rgba16.png": ("49 million, 16 bits, transparent", _bytes(lambda: _png(7000, 7000, 16, 6, b"\0" * 56_000))),
-    "one-bit.png": ("400 million of one bit", _bytes(lambda: _png(20_000, 20_000, 1, 0, b"\0" * 2500))),
+    "rgba.png": (
+        "49 million transparent pixels",
+        _bytes(lambda: _saved("PNG", "RGBA", (7000, 7000))),
+    ),
+    "rgba16.png": (
+        "49 million, 16 bits, transparent",
+        _bytes(lambda: _png(7000, 7000, 16, 6, b"\0" * 56_000)),
+    ),
+    "one-bit.png": (
+        "400 million of one bit",
+        _bytes(lambda: _png(20_000, 20_000, 1, 0, b"\0" * 2500)),
+    ),
     "laced.png": ("49 million, interlaced", _bytes(lambda: _interlaced_png(7000))),
     "huge.png": ("claims 4 billion", _bytes(lambda: _png(65_000, 65_000, 8, 6, b"\0" * 64)[:2000])),
     "twice.png": (
@@ -196,7 +206,9 @@ PICTURES = {
     "animated.png": (
         "40 pictures of 16 million",
         lambda path: Image.new("RGBA", (4000, 4000)).save(
-            path, save_all=True, append_images=[Image.new("RGBA", (4000, 4000), i) for i in range(1, 5)] * 8
+            path,
+            save_all=True,
+            append_images=[Image.new("RGBA", (4000, 4000), i) for i in range(1, 5)] * 8,
         ),
     ),
     "plain.jpg": ("49 million", _bytes(lambda: _saved("JPEG", "RGB", (7000, 7000)))),
@@ -217,12 +229,19 @@ PICTURES = {
         "12 million, lossless, transparent",
         _bytes(lambda: _saved("WEBP", "RGBA", (3500, 3500), lossless=True, quality=0, method=0)),
     ),
-    "large.webp": ("268 million", _bytes(lambda: _saved("WEBP", "RGB", (16_383, 16_383), lossless=True, quality=0, method=0))),
+    "large.webp": (
+        "268 million",
+        _bytes(lambda: _saved("WEBP", "RGB", (16_383, 16_383), lossless=True, quality=0, method=0)),
+    ),
     "strip.tif": (
         "14 million in one strip, on its side",
         _bytes(
             lambda: _saved(
-                "TIFF", "RGBA", (3800, 3600), compression="tiff_deflate", tiffinfo={278: 3600, 274: 6}
+                "TIFF",
+                "RGBA",
+                (3800, 3600),
+                compression="tiff_deflate",
+                tiffinfo={278: 3600, 274: 6},
             )
         ),
     ),
@@ -245,7 +264,10 @@ VIDEOS = {
         "Full HD, 10 bits, 4:4:4, 16 kept",
         lambda path: _moving(path, (1920, 1080), 30, options=_KEPT, pixels="yuv444p10le"),
     ),
-    "4k16.mp4": ("4K, 16 pictures kept", lambda path: _moving(path, (3840, 2160), 30, options=_KEPT)),
+    "4k16.mp4": (
+        "4K, 16 pictures kept",
+        lambda path: _moving(path, (3840, 2160), 30, options=_KEPT),
+    ),
     "4k.webm": (
         "4K, VP9",
         lambda path: _moving(

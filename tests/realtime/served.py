@@ -32,7 +32,9 @@ class Served:
     def open(self, name: str, path: Path) -> str:
         """What the API's `name` says to the file, in one line."""
         with path.open("rb") as file:
-            (there,) = self.client.post("gradio_api/upload", files={"files": (path.name, file)}).json()
+            (there,) = self.client.post(
+                "gradio_api/upload", files={"files": (path.name, file)}
+            ).json()
         given = {"path": there, "meta": {"_type": "gradio.FileData"}}
         call = f"gradio_api/call/{name}"
         event = self.client.post(call, json={"data": [given]}).json()["event_id"]

@@ -11,6 +11,7 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
+from realtime.source import SourceError
 from realtime.video import VideoLimits, VideoSource
 from realtime.web.checks import Refused
 from realtime.web.isolated import IsolatedVideo
@@ -18,7 +19,6 @@ from realtime.web.networks import Networks
 from realtime.web.picture import recognise_picture
 from realtime.web.tabs import EXAMPLES
 from realtime.web.video import recognise_video
-from realtime.source import SourceError
 from tests.realtime.media import scene, spoil, write_video
 from tests.realtime.playlists import hls, write_playlists
 from tests.realtime.web.conftest import CLIP
@@ -74,9 +74,10 @@ def test_other_files_of_the_server_are_not_opened(server):
 
 def test_another_process_gives_the_same_frames(short_clip):
     limits = VideoLimits(strange=True)
-    with VideoSource(f"file:{short_clip}", "a") as here, IsolatedVideo(
-        short_clip, "a", limits
-    ) as there:
+    with (
+        VideoSource(f"file:{short_clip}", "a") as here,
+        IsolatedVideo(short_clip, "a", limits) as there,
+    ):
         assert (there.width, there.height, there.fps, there.frames) == (640, 480, 25.0, 25)
         for one, other in zip(here, there, strict=True):
             assert np.array_equal(one.image, other.image)
