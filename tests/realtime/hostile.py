@@ -89,7 +89,7 @@ def measure(options: Options, folder: Path) -> list[str]:
     files = [("picture", *item) for item in PICTURES.items()]
     files += [("video", *item) for item in VIDEOS.items()]
     with ExitStack() as stack:
-        server = None
+        server, rest = None, 0.0
         for api, name, (what, write) in files:
             if options.only and name not in options.only:
                 continue
