@@ -1,0 +1,1 @@
+"""Commands that measure: each prints tables or writes a file, and none is needed to recognise."""
