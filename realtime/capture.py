@@ -141,7 +141,7 @@ class Adaptation:
     held becomes the rest. Two things bound that. What the network itself calls an expression is
     never learnt from, however long it is held. And a face that the learnt reference calls an
     expression is learnt from SLOWER times slower, so a faint smile is shown for minutes before it
-    fades; back at rest, the face reads neutral at once and the rest is learnt again.
+    fades. Back at rest, most frames read neutral at once and the rest is learnt again.
     """
 
     def __init__(self, population: Population):
@@ -159,7 +159,7 @@ class Adaptation:
         """One recognised frame of the face, unsmoothed: probabilities (8,), pose, seconds."""
         still = self._before is not None and _turn(pose, self._before) < STEADY
         self._before = pose
-        if self._time is not None and time - self._time < 1 / FASTEST:
+        if self._time is not None and time - self._time < 0.9 / FASTEST:
             return self.reference
         elapsed = 1 / FASTEST if self._time is None else min(time - self._time, 1.0)
         self._time = time

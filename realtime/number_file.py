@@ -22,7 +22,7 @@ LIMIT = 1e3
 """Largest number in them; log probabilities stay below 100."""
 
 
-class ReferenceError(Exception):
+class ReferenceFileError(Exception):
     """A file of a reference or population cannot be used; the message says what to do."""
 
 
@@ -37,29 +37,29 @@ def write_numbers(path: Path, kind: str, model: str, content: dict) -> None:
 
 
 def read_content(path: Path, kind: str, model: str) -> dict:
-    """The content of a file that is of this kind, format and model; else ReferenceError."""
+    """The content of a file that is of this kind, format and model; else ReferenceFileError."""
     try:
         with path.open("rb") as file:
             raw = file.read(LARGEST + 1)
         content = json.loads(raw) if len(raw) <= LARGEST else None
     except OSError as error:
-        raise ReferenceError(f"{path} cannot be read: {error.strerror}.") from error
+        raise ReferenceFileError(f"{path} cannot be read: {error.strerror}.") from error
     except (ValueError, RecursionError) as error:
-        raise ReferenceError(f"{path} is no {kind}: it is not a whole JSON file.") from error
+        raise ReferenceFileError(f"{path} is no {kind}: it is not a whole JSON file.") from error
     if not isinstance(content, dict) or content.get("kind") != kind:
-        raise ReferenceError(f"{path} is no {kind} of a resting face.")
+        raise ReferenceFileError(f"{path} is no {kind} of a resting face.")
     if content.get("format") != FORMAT or content.get("expressions") != list(EXPRESSIONS):
-        raise ReferenceError(f"{path} was written by another version: make it again.")
+        raise ReferenceFileError(f"{path} was written by another version: make it again.")
     if content.get("model") != model:
         made = str(content.get("model"))[:12]
-        raise ReferenceError(
+        raise ReferenceFileError(
             f"{path} belongs to another model ({made}, not {model[:12]}): make it again with this one."
         )
     return content
 
 
 def numbers(path: Path, content: dict, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The float64 array `name` of `content`; ReferenceError where it is not one of this shape."""
+    """The float64 array `name` of `content`; ReferenceFileError where it is not one of this shape."""
     try:
         array = np.array(content[name], dtype=np.float64)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -69,5 +69,5 @@ def numbers(path: Path, content: dict, name: str, shape: tuple[int, ...]) -> np.
     return array
 
 
-def broken(path: Path, name: str) -> ReferenceError:
-    return ReferenceError(f"{path} is broken at {name}: make it again.")
+def broken(path: Path, name: str) -> ReferenceFileError:
+    return ReferenceFileError(f"{path} is broken at {name}: make it again.")

@@ -21,7 +21,7 @@ c_k compares k with *all* others. A faint smile often shows less as a rise of ha
 than as happiness rising while sadness and anger fall, and blur or bad light, which lift all
 expressions over neutral alike, hardly move it.
 
-r and s are what n frames say after all that is known of people (wander W_k² within a person,
+s never exceeds S. r and s are what n frames say after all that is known of people (wander W_k² within a person,
 B_k² = S_k² − W_k² between people; V_k² the variance of the frames; n no more than EVIDENCE, since
 frames of two seconds resemble each other)::
 
@@ -39,13 +39,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from engine.session import Session
 from realtime.faces import EXPRESSIONS, HeadPose
 from realtime.number_file import (
-    ReferenceError,
+    ReferenceFileError,
     broken,
     listed,
     numbers,
@@ -53,7 +54,7 @@ from realtime.number_file import (
     write_numbers,
 )
 
-__all__ = ["Form", "Population", "Reference", "ReferenceError"]
+__all__ = ["Form", "Population", "Reference", "ReferenceFileError"]
 
 _CLASSES = len(EXPRESSIONS)
 _LOG_SMALLEST = 1e-30
@@ -78,6 +79,13 @@ def centred_logits(probabilities: np.ndarray) -> np.ndarray:
     """c of this module, float64 (..., 8), of probabilities (..., 8)."""
     logits = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), _LOG_SMALLEST))
     return logits - logits.mean(axis=-1, keepdims=True)
+
+
+def _centred(probabilities: np.ndarray) -> list[float]:
+    """The same of one face (8,), as plain numbers."""
+    logits = [math.log(max(value, _LOG_SMALLEST)) for value in probabilities.tolist()]
+    mean = sum(logits) / _CLASSES
+    return [logit - mean for logit in logits]
 
 
 def weights_of(session: Session) -> str:
@@ -107,10 +115,10 @@ class Population:
     @classmethod
     def of(cls, session: Session) -> Population:
         """The population of an opened face model, from the file NAME.reference.json beside
-        NAME.onnx. ReferenceError where it is missing, broken or another model's."""
+        NAME.onnx. ReferenceFileError where it is missing, broken or another model's."""
         path = population_file(session.path)
         if not path.is_file():
-            raise ReferenceError(
+            raise ReferenceFileError(
                 f"{path} is missing: make it with "
                 f"`python -m realtime.measure.population --model {session.path} --data PREPARED`."
             )
@@ -123,9 +131,9 @@ class Population:
         vectors = {name: numbers(path, content, name, (_CLASSES,)) for name in _VECTORS}
         spread, wander = vectors["rest_spread"], vectors["wander"]
         if not (np.all(wander > 0) and np.all(spread > wander) and np.all(vectors["turn"] >= 0)):
-            raise ReferenceError(f"{path} holds spreads that cannot be: make it again.")
+            raise ReferenceFileError(f"{path} holds spreads that cannot be: make it again.")
         if not np.all(vectors["strongest"][1:] > vectors["rest"][1:]):
-            raise ReferenceError(f"{path} holds expressions weaker than rest: make it again.")
+            raise ReferenceFileError(f"{path} holds expressions weaker than rest: make it again.")
         return cls(model, **vectors)
 
     def save(self, path: Path) -> None:
@@ -138,6 +146,17 @@ class Population:
 
 
 _VECTORS = ("rest", "rest_spread", "wander", "turn", "strongest")
+
+
+class _Row(NamedTuple):
+    """What reading one expression needs; plain numbers, for on eight of them NumPy is slower."""
+
+    rest: float
+    offset: float
+    variance: float
+    broad: float
+    turn: float
+    span: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -155,12 +174,7 @@ class Reference:
     frames: int
     pose: HeadPose
     form: Form = Form()
-    _rest: np.ndarray = field(init=False, repr=False)
-    _variance: np.ndarray = field(init=False, repr=False)
-    _offset: np.ndarray = field(init=False, repr=False)
-    _broad: np.ndarray = field(init=False, repr=False)
-    _turn: np.ndarray = field(init=False, repr=False)
-    _span: np.ndarray = field(init=False, repr=False)
+    _rows: tuple[_Row, ...] = field(init=False, repr=False)
 
     def __post_init__(self):
         known, prior = self.population, self.form.prior
@@ -170,16 +184,18 @@ class Reference:
         told = count * between + within
         rest = known.rest + (self.mean - known.rest) * count * between / told
         own = (prior * within + count * np.diag(self.covariance)) / (prior + count)
+        moved = known.rest - rest
         span = np.maximum(known.strongest - rest, (known.strongest - known.rest) / 2)
-        for name, value in {
-            "_rest": rest,
-            "_variance": (own + within * between / told)[1:],
-            "_offset": (known.rest - rest)[1:] - (known.rest - rest)[0],
-            "_broad": known.rest_spread[1:] ** 2,
-            "_turn": known.turn[1:] ** 2,
-            "_span": span[1:],
-        }.items():
-            object.__setattr__(self, name, value)
+        columns = (
+            rest,
+            moved - moved[0],
+            own + within * between / told,
+            known.rest_spread**2,
+            known.turn**2,
+            span,
+        )
+        rows = (_Row(*values) for values in np.column_stack(columns)[1:].tolist())
+        object.__setattr__(self, "_rows", tuple(rows))
 
     @classmethod
     def capture(
@@ -202,42 +218,40 @@ class Reference:
 
         pose: the head's now; None leaves the turn out.
         """
-        return self.read_all(centred_logits(probabilities), self._extra(pose))
-
-    def read_all(self, logits: np.ndarray, extra: np.ndarray | float = 0.0) -> np.ndarray:
-        """The same of centred logits (8,) or (n, 8). extra: variance added for a turn of the head,
-        (7,) or (n, 7)."""
-        raised = np.maximum(logits[..., 1:] - self._rest[1:], 0)
-        variance = np.minimum(self._variance + extra, self._broad)
-        ratio = variance / self._broad
-        exchange = self.form.share / 2 * np.log(ratio) + 0.5 * raised * raised * (1 - ratio) / variance
-        odds = np.empty(logits.shape)
-        odds[..., 0] = 0
-        odds[..., 1:] = logits[..., 1:] - logits[..., :1] + self._offset + np.minimum(exchange, self.form.cap)
-        odds = np.exp(odds - odds.max(axis=-1, keepdims=True))
-        return (odds / odds.sum(axis=-1, keepdims=True)).astype(np.float32)
+        logits, turned = _centred(probabilities), self._turned(pose)
+        neutral = logits[0]
+        odds = [0.0]
+        for logit, row in zip(logits[1:], self._rows, strict=True):
+            raised = max(logit - row.rest, 0.0)
+            ratio = min((row.variance + turned * row.turn) / row.broad, 1.0)
+            exchange = self.form.share / 2 * math.log(ratio)
+            exchange += raised * raised * (1 / ratio - 1) / (2 * row.broad)
+            odds.append(logit - neutral + row.offset + min(exchange, self.form.cap))
+        largest = max(odds)
+        powers = [math.exp(value - largest) for value in odds]
+        total = sum(powers)
+        return np.array([power / total for power in powers], dtype=np.float32)
 
     def intensity(self, probabilities: np.ndarray) -> np.ndarray:
-        """How strong each expression is, float32 (..., 8): 0 at rest, 1 at the strongest usual.
+        """How strong each expression of one face (8,) is, float32 (8,): 0 at rest, 1 at the
+        strongest usual.
 
         It is the rise of c_k over rest, divided by the rise to what the strongest tenth of the
         faces of that expression reaches. Neutral has what the strongest of the others leaves.
         """
-        rise = (centred_logits(probabilities)[..., 1:] - self._rest[1:]) / self._span
-        rise = np.clip(rise, 0, 1)
-        neutral = 1 - rise.max(axis=-1, keepdims=True)
-        return np.concatenate([neutral, rise], axis=-1).astype(np.float32)
+        logits = _centred(probabilities)
+        rises = [
+            min(max((logit - row.rest) / row.span, 0.0), 1.0)
+            for logit, row in zip(logits[1:], self._rows, strict=True)
+        ]
+        return np.array([1 - max(rises), *rises], dtype=np.float32)
 
-    def surprise(self, probabilities: np.ndarray) -> float:
-        """How far a face (8,) is from rest: the largest |d_k| / s_k."""
-        away = np.abs(centred_logits(probabilities)[1:] - self._rest[1:])
-        return float((away / np.sqrt(self._variance)).max())
-
-    def _extra(self, pose: HeadPose | None) -> np.ndarray | float:
+    def _turned(self, pose: HeadPose | None) -> float:
+        """Squared turn beyond the free degrees, in units of 10 degrees."""
         if pose is None:
             return 0.0
         turn = math.hypot(pose.yaw - self.pose.yaw, pose.pitch - self.pose.pitch)
-        return self._turn * (max(turn - self.form.turn_free, 0.0) / 10) ** 2
+        return (max(turn - self.form.turn_free, 0.0) / 10) ** 2
 
     def save(self, path: str | Path) -> None:
         """Writes numbers alone, no picture; the file appears whole or not at all."""
@@ -255,7 +269,7 @@ class Reference:
 
     @classmethod
     def load(cls, path: str | Path, population: Population) -> Reference:
-        """The reference in a file; ReferenceError where it is none, broken, or another model's."""
+        """The reference in a file; ReferenceFileError where it is none, broken, or another model's."""
         path = Path(path)
         content = read_content(path, "reference", population.model)
         frames = content.get("frames")

@@ -26,7 +26,7 @@ from realtime.pipeline import Recogniser
 from realtime.reference import (
     Form,
     Population,
-    ReferenceError,
+    ReferenceFileError,
     centred_logits,
     population_file,
     weights_of,
@@ -60,7 +60,7 @@ def population_command(arguments: list[str]) -> int:
     options = tyro.cli(Options, prog="python -m realtime.measure.population", args=arguments)
     try:
         _measure(options)
-    except (EngineError, ReferenceError) as error:
+    except (EngineError, ReferenceFileError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
@@ -94,7 +94,7 @@ def _measure(options: Options) -> None:
 
 def training_faces(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """The labelled training faces (uint8 (n, 112, 112, c), memory-mapped rows are copied) and
-    their labels, indices of EXPRESSIONS. ReferenceError where the folder is not prepared."""
+    their labels, indices of EXPRESSIONS. ReferenceFileError where the folder is not prepared."""
     try:
         with (folder / "labels.csv").open(newline="") as file:
             rows = list(csv.DictReader(file))
@@ -102,12 +102,12 @@ def training_faces(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         used = [i for i, row in enumerate(rows) if row["split"] == "train" and row["label"]]
         labels = np.array([EXPRESSIONS.index(rows[index]["label"]) for index in used])
     except (OSError, KeyError, ValueError) as error:
-        raise ReferenceError(
+        raise ReferenceFileError(
             f"{folder} is no prepared folder: make it with `python -m train prepare` ({error})."
         ) from error
     counts = np.bincount(labels, minlength=len(EXPRESSIONS)) if used else np.zeros(1)
     if counts.min() < 2:
-        raise ReferenceError(f"{folder} needs training faces of each expression and of rest.")
+        raise ReferenceFileError(f"{folder} needs training faces of each expression and of rest.")
     return every[used], labels
 
 
