@@ -1,0 +1,61 @@
+"""Pictures as a webcam would have taken them a moment later."""
+
+import cv2
+import numpy as np
+
+from realtime.align import TEMPLATE
+from realtime.measure.london import Morph, heights
+from realtime.measure.vary import exposed, moved_and_lit, turned_head
+
+
+def dots(points):
+    picture = np.zeros((112, 112, 3), np.uint8)
+    for x, y in points:
+        cv2.circle(picture, (round(float(x)), round(float(y))), 3, (255, 255, 255), -1)
+    return picture
+
+
+def middle(picture):
+    rows, columns = np.nonzero(picture[..., 0] > 127)
+    return columns.mean(), rows.mean()
+
+
+def test_a_head_that_does_not_turn_stays_as_it_is():
+    picture = dots(TEMPLATE)
+    difference = turned_head(picture, TEMPLATE, 0, 0).astype(int) - picture
+    assert np.abs(difference).max() <= 2
+
+
+def test_the_nose_goes_where_the_face_turns():
+    picture = dots(TEMPLATE[2:3])
+    x, y = middle(picture)
+    assert middle(turned_head(picture, TEMPLATE, 15, 0))[0] > x + 5
+    assert middle(turned_head(picture, TEMPLATE, -15, 0))[0] < x - 5
+    assert middle(turned_head(picture, TEMPLATE, 0, 12))[1] < y - 4
+
+
+def test_half_a_stop_is_half_a_stop():
+    grey = np.full((4, 4, 3), 100, np.uint8)
+    ratio = (exposed(grey, 0.5) / 255.0) ** 2.2 / (grey / 255.0) ** 2.2
+    np.testing.assert_allclose(ratio, 2**0.5, rtol=0.02)
+
+
+def test_variants_differ_and_repeat_with_their_seed():
+    picture = dots(TEMPLATE)
+    one, two = (moved_and_lit(picture, np.random.default_rng(3), 4, 2) for _ in range(2))
+    np.testing.assert_array_equal(one, two)
+    assert (one != moved_and_lit(picture, np.random.default_rng(4), 4, 2)).any()
+
+
+def test_a_morph_goes_from_one_face_to_the_other():
+    ends = dots(TEMPLATE), dots(TEMPLATE + np.float32([0, 2]))
+    morph = Morph(*ends)
+    np.testing.assert_array_equal(morph(0.0), ends[0])
+    np.testing.assert_array_equal(morph(1.0), ends[1])
+    between = middle(morph(0.5))[1]
+    assert middle(ends[0])[1] < between < middle(ends[1])[1]
+
+
+def test_a_clip_rests_grows_holds_and_goes():
+    shown = heights(90)
+    assert not shown[:90].any() and shown.max() == 1 and (shown == 1).sum() >= 45
