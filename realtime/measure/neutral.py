@@ -17,9 +17,19 @@ from engine.session import EngineError
 from realtime.capture import Capture
 from realtime.detect import Detector, DetectorError
 from realtime.faces import EXPRESSIONS, Face
-from realtime.measure.london import CHANGES, FPS, RISE, Camera, Morph, Readings, filmed, heights, people
+from realtime.measure.london import (
+    CHANGES,
+    FPS,
+    RISE,
+    Camera,
+    Morph,
+    Readings,
+    filmed,
+    heights,
+    people,
+)
 from realtime.pipeline import Recogniser
-from realtime.reference import Form, Population, Reference, ReferenceFileError, centred_logits
+from realtime.reference import Form, Population, Reference, ReferenceFileError
 from realtime.smooth import Smoother
 
 HAPPINESS = EXPRESSIONS.index("happiness")
