@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-import kornia.augmentation as K
 import torch
 from torch import Tensor
 
+from train.options import Bounds, NotNegative, Share
 from train.pose import mirrored, turned
 
 
@@ -15,17 +16,17 @@ from train.pose import mirrored, turned
 class Augmentation:
     """How strongly faces are changed; 0 switches a change off."""
 
-    rotation: float = 15.0
+    rotation: NotNegative = 15.0
     """Degrees either way."""
-    shift: float = 0.08
+    shift: Share = 0.08
     """Fraction of the side, either way."""
-    zoom: float = 0.12
+    zoom: Annotated[float, Bounds(0, 0.9)] = 0.12
     """Fraction of the size, either way."""
-    light: float = 0.3
+    light: Share = 0.3
     """Fraction by which brightness and contrast vary."""
-    erase: float = 0.3
+    erase: Share = 0.3
     """Probability of erasing a rectangle."""
-    blur: float = 0.15
+    blur: Share = 0.15
     """Probability of a Gaussian blur."""
 
 
@@ -33,6 +34,9 @@ class Augmenter:
     """Applies an :class:`Augmentation` to batches of pixels."""
 
     def __init__(self, options: Augmentation):
+        # Here, since loading it takes a second that not every command has to wait for.
+        import kornia.augmentation as K
+
         self.flip = K.RandomHorizontalFlip(p=0.5)
         self.affine = K.RandomAffine(
             degrees=options.rotation,

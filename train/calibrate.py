@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+import tyro
 
-from train.data.prepared import DataError, PreparedFaces
-from train.decision import CALIBRATION_FILE, Decision, file_sha256
+from train.data.prepared import PreparedFaces, read_prepared
+from train.decision import CALIBRATION_FILE, Decision
+from train.errors import DataError
 from train.evaluate import predict_run
+from train.files import file_sha256, write_json
 from train.metrics import calibration_error, expression_scores, percent
+from train.options import NotNegative
 from train.run import RunFolder
 
 TEMPERATURES = (0.05, 20.0)
@@ -46,7 +51,7 @@ def calibrate_run(run: Path, data: PreparedFaces, max_loss: float, device: str =
         },
         "sweep": sweep,
     }
-    (run / CALIBRATION_FILE).write_text(json.dumps(calibration, indent=2) + "\n")
+    write_json(run / CALIBRATION_FILE, calibration)
     return calibration
 
 
@@ -168,3 +173,21 @@ def _scores(decision: Decision, raw: np.ndarray, label: np.ndarray) -> dict:
         "calibration_error": calibration_error(probabilities, label),
         "negative_log_likelihood": negative_log_likelihood(probabilities, label),
     }
+
+
+@dataclass(frozen=True)
+class Calibrate:
+    """Choose temperature and prior strength on validation; `export` folds them into the model."""
+
+    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
+    """The run folder."""
+    data: Path = Path("data/ferplus")
+    """Folder that `prepare` wrote."""
+    max_loss: NotNegative = 1.0
+    """Points of accuracy that the balanced decision may lose at most."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def run(self) -> None:
+        data = read_prepared(self.data)
+        print(report(calibrate_run(self.run_folder, data, self.max_loss, self.device)))
+        print(f"\nWritten: {self.run_folder / CALIBRATION_FILE}")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from train.data.prepared import DataError
+from train.errors import DataError
+from train.files import whole
 
 
 def save_state(path: Path, state: dict) -> None:
     """Write nested dicts and lists of tensors, numbers, strings and None; atomic."""
     tensors: dict[str, torch.Tensor] = {}
     skeleton = _take_tensors(state, "", tensors)
-    part = path.with_suffix(".part")
-    save_file(tensors, part, metadata={"state": json.dumps(skeleton)})
-    os.replace(part, path)
+    with whole(path) as part:
+        save_file(tensors, part, metadata={"state": json.dumps(skeleton)})
 
 
 def load_state(path: Path) -> dict:
@@ -30,8 +31,22 @@ def load_state(path: Path) -> dict:
             return _put_tensors(skeleton, file)
     except FileNotFoundError:
         raise DataError(f"{path} does not exist; has the run finished an epoch?") from None
-    except (SafetensorError, KeyError, TypeError) as error:
+    except OSError as error:  # of safetensors, which does not say which file it was
+        raise DataError(f"{path} cannot be read: {error}") from None
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path} is not a checkpoint of this program: {error}") from None
+
+
+@contextmanager
+def fitting(path: Path) -> Iterator[None]:
+    """DataError where what was read of `path` does not fit the networks it is loaded into."""
+    try:
+        yield
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise DataError(
+            f"{path} does not fit the networks that config.json beside it names: {reason}"
+        ) from None
 
 
 def _take_tensors(value, name: str, tensors: dict):

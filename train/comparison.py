@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from train.cost import Cost
-from train.data.prepared import DataError
 from train.decision import Prior
+from train.errors import DataError
 from train.evaluate import result_name
+from train.files import read_json, write_csv, write_json, write_text
 from train.methods import METHODS, SWITCHES, switched_off, title_of
-from train.networks.face_model import YAW_BIN_EDGES
+from train.pose import YAW_BIN_EDGES
 from train.run import RunFolder
 
 PLACE = {"seed", "data", "device", "devices", "nodes", "identity", "faces"}
@@ -24,7 +23,7 @@ PLACE = {"seed", "data", "device", "devices", "nodes", "identity", "faces"}
 
 TURNED = tuple(f">{edge:.0f}" for edge in YAW_BIN_EDGES)
 SCORES = ("accuracy", "mean_class_accuracy", *TURNED)
-"""What is compared; >10 is the accuracy on faces with a |yaw| of at least 10°, and so on."""
+"""What is compared; >10 is the accuracy on faces with a |yaw| larger than 10°, and so on."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,8 @@ class Spread:
 class Result:
     """One run on one split. confusion: counts, int (classes, classes), rows are the truth.
     scores: by the names of SCORES, fractions, None where there are no such faces. faces: their
-    numbers, with "all" for the split's. minutes: spent in training."""
+    numbers, with "all" for the split's. minutes: spent in training. checkpoint: SHA-256 of the file
+    measured; None where `evaluate` did not write it yet."""
 
     run: Path
     recipe: str
@@ -59,6 +59,7 @@ class Result:
     scores: dict[str, float | None]
     faces: dict[str, int]
     minutes: float
+    checkpoint: str | None = None
 
 
 def read_result(run: Path, split: str, prior: Prior = "data") -> Result:
@@ -67,7 +68,7 @@ def read_result(run: Path, split: str, prior: Prior = "data") -> Result:
     if not path.is_file():
         wanted = f"--split {split}" + (f" --prior {prior}" if prior != "data" else "")
         raise DataError(f"{path} is missing: `python -m train evaluate --run {run} {wanted}`.")
-    found = json.loads(path.read_text())
+    found = read_json(path, f"delete it and run `python -m train evaluate --run {run}` again")
     by_yaw = {name: found["accuracy_by_yaw"][name] for name in TURNED}
     overall = {name: found["expression"][name] for name in SCORES[:2]}
     return Result(
@@ -80,6 +81,7 @@ def read_result(run: Path, split: str, prior: Prior = "data") -> Result:
         overall | {name: cell["accuracy"] for name, cell in by_yaw.items()},
         {"all": found["faces"]} | {name: cell["faces"] for name, cell in by_yaw.items()},
         sum(row["seconds"] for row in RunFolder(run).log()) / 60,
+        found.get("checkpoint_sha256"),
     )
 
 
@@ -226,17 +228,14 @@ def write_comparison(
     CSV and JSON hold fractions, not percent, and the JSON every run by itself too.
     """
     records = [_record(method, methods, costs[method.title]) for method in methods]
-    with open(folder / f"table-{split}.csv", "w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(records[0]))
-        writer.writeheader()
-        writer.writerows(records)
+    write_csv(folder / f"table-{split}.csv", records)
     runs = [
         {"method": method.title, "run": str(result.run), "seed": result.fit["seed"],
          "minutes": result.minutes, "scores": result.scores}
         for method in methods for result in method.results
     ]  # fmt: skip
     whole = {"split": split, "methods": records, "runs": runs}
-    (folder / f"table-{split}.json").write_text(json.dumps(whole, indent=2) + "\n")
+    write_json(folder / f"table-{split}.json", whole)
     tables = {
         f"Split {split}; mean ± standard deviation over seeds": summary_table(methods, costs),
         "Accuracy (%) by head pose": pose_table(methods),
@@ -245,7 +244,7 @@ def write_comparison(
     text = "\n".join(
         f"## {title}\n\n{table.markdown()}" for title, table in tables.items() if table.rows
     )
-    (folder / f"table-{split}.md").write_text(text)
+    write_text(folder / f"table-{split}.md", text)
     return text
 
 

@@ -9,7 +9,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from realtime.align import FACE_SIZE
-from train.recipes import RECIPES
+from train.recipes import recipe_of
 
 TIMED = 50
 """Faces to take the time of, one by one; the median counts."""
@@ -28,7 +28,8 @@ class Cost:
 @torch.inference_mode()
 def inference_cost(config: dict) -> Cost:
     """The cost of the network of a run, from its config.json; weights make no difference."""
-    model = RECIPES[config["recipe"]].face_model(config["options"], len(config["classes"])).eval()
+    recipe = recipe_of("A run of the comparison", config)
+    model = recipe.face_model(config["options"], len(config["classes"])).eval()
     face = torch.zeros(1, FACE_SIZE, FACE_SIZE, 3, dtype=torch.uint8)
     pixels = model.expression_input(face)
     with FlopCounterMode(display=False) as counter:

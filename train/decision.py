@@ -14,15 +14,14 @@ their number; 0 leaves the decision as the data had it. T is fitted for each τ 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from train.data.prepared import DataError
+from train.errors import DataError
+from train.files import file_sha256, read_json
 from train.run import RunFolder
 
 Prior = Literal["data", "balanced"]
@@ -66,7 +65,7 @@ def read_calibration(run: Path) -> dict | None:
     path = run / CALIBRATION_FILE
     if not path.is_file():
         return None
-    calibration = json.loads(path.read_text())
+    calibration = read_json(path, "run `python -m train calibrate` again")
     if calibration["checkpoint_sha256"] != file_sha256(RunFolder(run).best):
         raise DataError(
             f"{path} was made for an earlier best epoch of the run: run `python -m train "
@@ -90,8 +89,3 @@ def read_decision(run: Path, prior: Prior) -> Decision:
         return Decision()
     chosen, shares = calibration["decisions"][prior], calibration["training_prior"].values()
     return Decision(chosen["temperature"], chosen["tau"], tuple(shares))
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -7,13 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.manifold import TSNE
-from sklearn.metrics import silhouette_score
 
 from train.data.find_faces import FaceFinder
 from train.data.folders import SUFFIXES
 from train.data.pictures import aligned_face, read_picture
-from train.data.prepared import DataError
+from train.errors import DataError
 from train.export import load_model
 
 BATCH = 128
@@ -52,6 +50,10 @@ def embed(
 
     DataError where there are too few faces, or none of a second label.
     """
+    # Here, since loading them takes a second that not every figure has to wait for.
+    from sklearn.manifold import TSNE
+    from sklearn.metrics import silhouette_score
+
     kinds = len(np.unique(labels))
     if not 1 < kinds < len(labels):
         raise DataError(

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
+import tyro
 
 from train.data.batches import FaceDataset, evaluation_loader
-from train.data.prepared import DataError, PreparedFaces
+from train.data.prepared import PreparedFaces, read_prepared
 from train.decision import Prior, read_decision
+from train.devices import make_fabric
+from train.errors import DataError
 from train.export import load_model
-from train.loop import make_fabric
+from train.files import file_sha256, write_json
 from train.metrics import (
     Predictions,
     accuracy_by_yaw,
@@ -22,6 +25,7 @@ from train.metrics import (
     pose_scores,
     predict,
 )
+from train.run import RunFolder
 from train.visualize import plot_confusion
 
 
@@ -77,6 +81,7 @@ def evaluate_run(
         "prior": prior,
         "temperature": decision.temperature,
         "tau": decision.tau,
+        "checkpoint_sha256": file_sha256(RunFolder(run).best),
         "faces": len(rows),
         "classes": list(data.classes),
         "expression": expression_scores(probabilities, label),
@@ -85,10 +90,11 @@ def evaluate_run(
         "pose": pose_scores(found, pose, dataset.yaw_bin.numpy(), known),
     }
     name = result_name(split, prior)
-    (run / f"evaluation-{name}.json").write_text(json.dumps(scores, indent=2) + "\n")
     plot_confusion(
         np.array(scores["expression"]["confusion"]), data.classes, run / f"confusion-{name}.png"
     )
+    # Last: where it is, `reproduce` takes all of the measuring as done.
+    write_json(run / f"evaluation-{name}.json", scores)
     return scores
 
 
@@ -126,3 +132,23 @@ def report(scores: dict) -> str:
             f"|yaw| class {pose['yaw_bin_accuracy']:.2%} right",
         ]
     return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure the best epoch of a run on one split. Choose on validation; read test once."""
+
+    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
+    """The run folder."""
+    data: Path = Path("data/ferplus")
+    """Folder that `prepare` wrote."""
+    split: Literal["train", "validation", "test"] = "validation"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    prior: Prior = "data"
+    """data: the decision as trained. balanced: corrected for frequent classes (`calibrate`)."""
+
+    def run(self) -> None:
+        data = read_prepared(self.data)
+        print(report(evaluate_run(self.run_folder, data, self.split, self.device, self.prior)))
+        name = result_name(self.split, self.prior)
+        print(f"\nWritten: {self.run_folder}/evaluation-{name}.json, confusion-{name}.png")

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import json
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import onnx
 import onnxruntime
 import torch
+import tyro
 from torch import Tensor, nn
 
 from realtime.align import FACE_SIZE
-from train.checkpoint import load_state
-from train.data.prepared import DataError
+from train.checkpoint import fitting, load_state
 from train.decision import Decision, Prior, read_calibration, read_decision
+from train.errors import DataError
+from train.files import read_json
 from train.lean import round_weights, without_projections
 from train.networks.face_model import FaceModel
-from train.recipes import RECIPES
-from train.registry import register, save_model
+from train.recipes import recipe_of
+from train.registry import MODELS, register, save_model
 from train.run import RunFolder
 
 TOLERANCE = {"expression": 1e-4, "pose": 1e-2}
@@ -56,11 +60,10 @@ def load_model(run: Path) -> tuple[FaceModel, dict]:
     """
     folder = RunFolder(run)
     config = folder.config()
-    recipe = RECIPES.get(config["recipe"])
-    if recipe is None:
-        raise DataError(f"{run}: there is no recipe {config['recipe']!r}, only {', '.join(RECIPES)}.")
-    model = recipe.face_model(config["options"], len(config["classes"]))
-    model.load_state_dict(load_state(folder.best)["model"])
+    model = recipe_of(run, config).face_model(config["options"], len(config["classes"]))
+    weights = load_state(folder.best)
+    with fitting(folder.best):
+        model.load_state_dict(weights["model"])
     return model.eval(), config
 
 
@@ -167,7 +170,8 @@ def _source(config: dict) -> str:
 
 def _dataset(prepared: Path) -> str:
     about = prepared / "prepared.json"
-    return json.loads(about.read_text())["dataset"] if about.is_file() else prepared.name
+    fix = "prepare the data set again"
+    return read_json(about, fix)["dataset"] if about.is_file() else prepared.name
 
 
 def _decision_metadata(prior: Prior, decision: Decision, calibrated: bool) -> dict:
@@ -186,3 +190,18 @@ def _faces(count: int) -> np.ndarray:
     random = np.random.default_rng(0)
     coarse = random.integers(0, 256, (count, 7, 7, 3), dtype=np.uint8)
     return np.repeat(np.repeat(coarse, FACE_SIZE // 7, axis=1), FACE_SIZE // 7, axis=2)
+
+
+@dataclass(frozen=True)
+class ExportFace:
+    """The best epoch of a run as the ONNX file that the application runs."""
+
+    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
+    """The run folder."""
+    output: Path = MODELS / "ipd_fer.onnx"
+    prior: Prior | None = None
+    """The decision folded into the file: data as trained, balanced corrected for frequent classes.
+    By default balanced where `calibrate` has run, data where not."""
+
+    def run(self) -> None:
+        export_run(self.run_folder, self.output, self.prior)

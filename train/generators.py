@@ -6,11 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from train.augment import Augmentation
-from train.checkpoint import load_state
-from train.data.prepared import DataError
+from train.checkpoint import fitting, load_state
+from train.errors import DataError
 from train.networks.encoders import FaceInput
 from train.networks.tdgan import Generator, build_generator
-from train.recipes import RECIPES
+from train.recipes import recipe_of
 from train.recipes.ipd_fer import IpdFer
 from train.recipes.joint_pose_expression import JointPoseExpression
 from train.recipes.tdgan import Tdgan
@@ -21,7 +21,7 @@ def load_ipd_fer(run: Path, identity: str | None = None) -> IpdFer:
     """IPD-FER with its networks; identity: E_id, where it lies elsewhere than during the training.
     DataError where the run has no G_dec."""
     config = RunFolder(run).config()
-    if not issubclass(RECIPES[config["recipe"]], IpdFer):
+    if not issubclass(recipe_of(run, config), IpdFer):
         raise DataError(f"{run} is a run of {config['recipe']}, which has no G_dec.")
     return _trained(run, config, identity=identity or config["options"]["identity"])
 
@@ -45,19 +45,25 @@ def load_tdgan(run: Path) -> tuple[Generator, FaceInput, Path]:
     e_e = model.expression.encoder
     generator = build_generator(options["network"], e_e, options["decoder_width"])
     networks = _networks(run)
-    own = {name: networks[f"generator.{name}"] for name in generator.state_dict()}
-    generator.load_state_dict(own)
+    with fitting(RunFolder(run).last):
+        own = {name: networks[f"generator.{name}"] for name in generator.state_dict()}
+        generator.load_state_dict(own)
     return generator.eval(), model.expression_input, Path(options["faces"])
 
 
 def _trained(run: Path, config: dict, **changes):
     """The recipe of a run with all its networks; changes: of its options."""
-    kind = RECIPES[config["recipe"]]
+    kind = recipe_of(run, config)
     options = config["options"] | {"initial": None, "augmentation": Augmentation()} | changes
     recipe = kind(kind.options_type(**options), tuple(config["classes"]))
-    recipe.networks.load_state_dict(_networks(run))
+    networks = _networks(run)
+    with fitting(RunFolder(run).last):
+        recipe.networks.load_state_dict(networks)
     return recipe
 
 
 def _networks(run: Path) -> dict:
-    return load_state(RunFolder(run).last)["recipe"]["networks"]
+    path = RunFolder(run).last
+    state = load_state(path)
+    with fitting(path):
+        return state["recipe"]["networks"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from train.checkpoint import load_state
-from train.data.prepared import DataError
+from train.checkpoint import fitting, load_state
+from train.errors import DataError
 from train.networks.encoders import MobileFaceNetEncoder
 from train.networks.face_model import ExpressionBranch, FaceModel
 from train.networks.mobilefacenet import read_mobilefacenet
@@ -29,7 +29,10 @@ def start_from(
     if initial.is_file():
         _start_from_recognition(initial, [branch.encoder for _, branch in branches])
         return
-    weights = load_state(RunFolder(initial).best)["model"]
+    path = RunFolder(initial).best
+    state = load_state(path)
+    with fitting(path):
+        weights = state["model"]
     for prefix, branch in branches:
         _copy(initial, prefix, weights, branch)
 

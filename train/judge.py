@@ -7,7 +7,6 @@ one that learnt from these very faces would know their faults.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,15 +17,19 @@ import torch
 import tyro
 from torch import Tensor
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from realtime.align import FACE_SIZE
 from train.data.identity import identity_of
-from train.data.prepared import DataError, PreparedFaces, read_prepared
+from train.data.prepared import PreparedFaces, read_prepared
+from train.errors import DataError
 from train.export import load_model
+from train.files import write_json
 from train.generators import load_ipd_fer, load_joint, load_tdgan
 from train.metrics import percent
-from train.networks.face_model import YAW_BIN_EDGES, FaceModel
+from train.networks.face_model import FaceModel
+from train.options import Count
+from train.pose import YAW_BIN_EDGES
+from train.progress import progress
 from train.recipes import RECIPES
 from train.recipes.ipd_fer import IpdFer
 from train.run import RunFolder
@@ -122,7 +125,7 @@ class Judge:
     data: Path = Path("data/ferplus")
     """Folder that `prepare` wrote."""
     split: Literal["train", "validation", "test"] = "validation"
-    count: int = 160
+    count: Count = 160
     """How many of its faces, the classes in turn."""
     identity: str | None = None
     """E_id of IPD-FER, where it lies elsewhere than during the training."""
@@ -141,13 +144,13 @@ class Judge:
         verdict = Verdict(network, config["classes"])
         pieces = np.array_split(rows, -(-len(rows) // BATCH))
         make = self._generator()
-        for piece in tqdm(pieces, unit="batch", leave=False):
+        for piece in progress(pieces, desc="judging", unit="batch", leave=False):
             for made in make(data, piece):
                 verdict.add(made)
         scores = verdict.scores()
         print(report(scores))
         path = self.run_folder / f"judged-{self.split}.json"
-        path.write_text(json.dumps({"judge": str(self.judge), "made": scores}, indent=2) + "\n")
+        write_json(path, {"judge": str(self.judge), "made": scores})
         print(f"\nWritten: {path}")
 
     def _generator(self) -> Callable[[PreparedFaces, np.ndarray], Iterator[Made]]:

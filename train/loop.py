@@ -8,23 +8,28 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
-from lightning_fabric import Fabric, seed_everything
 from torch.optim.swa_utils import AveragedModel
-from tqdm import tqdm
 
-from train.checkpoint import load_state, save_state
+from train.checkpoint import fitting, load_state, save_state
 from train.data.batches import FaceDataset, Shard, training_loader
-from train.data.prepared import DataError, PreparedFaces
+from train.data.prepared import PreparedFaces, read_prepared
+from train.devices import AUTO, check_one_precision, choose_precision, make_fabric
+from train.errors import DataError
 from train.initial import recognition_start
+from train.options import Count, Minutes, Seed, Share
+from train.progress import progress
 from train.recipes import RECIPES
 from train.run import RunFolder, plain
 
 UNFINISHED = 3
 """Exit code of a command that the end of its time has stopped."""
+
+Options = TypeVar("Options")
 
 CHECK_EVERY = 50
 """Steps between looks at whether the losses are still numbers."""
@@ -38,50 +43,26 @@ class FitOptions:
     """Folder that `prepare` wrote."""
     run: Path
     """Folder for configuration, log, curves and checkpoints."""
-    epochs: int = 24
-    batch_size: int = 64
+    epochs: Count = 24
+    batch_size: Count = 64
     """Faces in a step, over all devices together."""
-    seed: int = 0
-    balance: float = 0.0
+    seed: Seed = 0
+    balance: Share = 0.0
     """How far rare classes are drawn more often: 0 every face once, 1 all classes equally often."""
-    mean_class: float = 0.0
+    mean_class: Share = 0.0
     """Share of mean-class accuracy in the score that chooses the best epoch; accuracy has the
     rest."""
-    average: float = 0.999
+    average: Share = 0.999
     """Decay of the averaged copy of the weights, the one that is validated and exported."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    precision: str = "bf16-mixed"
-    """As Lightning Fabric names it: 32-true, bf16-mixed or 16-mixed."""
-    devices: int = 1
+    precision: str = AUTO
+    """As Lightning Fabric names it: 32-true, bf16-mixed or 16-mixed. auto: bf16-mixed where the
+    device computes in bfloat16, 32-true elsewhere; with --resume, that of the run."""
+    devices: Count = 1
     """Devices (on a CPU: processes) of each node, which share every batch."""
-    nodes: int = 1
+    nodes: Count = 1
     """Machines; start the same command on each with MASTER_ADDR, MASTER_PORT and NODE_RANK set."""
-
-
-def make_fabric(device: str, precision: str, devices: int = 1, nodes: int = 1) -> Fabric:
-    """A launched Fabric on the devices asked for; DataError where they cannot be had.
-
-    Several devices train as one (distributed data parallel: the gradients are averaged after each
-    step). The same as on one device are the number of faces in a step, losses that are means over
-    faces, and the update that a set of faces gives. Different are the order of the faces, the
-    augmentation, which each device draws for itself, batch normalisation, which sees the faces of
-    its own device alone, and means over the faces whose pose is known, taken on each device first.
-    """
-    if device not in ("auto", "cpu", "cuda"):
-        raise DataError(f"Unknown device {device!r}; choose auto, cpu or cuda.")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise DataError(
-            f"--device cuda: PyTorch {torch.__version__} sees no CUDA device. Install a CUDA build "
-            "and a driver, or use --device cpu."
-        )
-    if device == "cuda" and torch.cuda.device_count() < devices:
-        raise DataError(
-            f"--devices {devices}: PyTorch sees {torch.cuda.device_count()} CUDA devices."
-        )
-    fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, precision=precision)
-    fabric.launch()
-    return fabric
 
 
 def warm_average(decay: float):
@@ -98,6 +79,25 @@ def warm_average(decay: float):
             old.copy_(torch.lerp(new, old, share.to(old.dtype)) if floating else new)
 
     return average
+
+
+def settled(options: FitOptions, resume: bool) -> tuple[FitOptions, str]:
+    """The options with a precision in the place of auto, and the reason in brackets; "" where the
+    precision was given.
+
+    A run keeps the one that it was started with, on whatever machine it goes on: another one would
+    change its numbers, in silence.
+    """
+    if options.precision != AUTO:
+        return options, ""
+    if not resume:
+        precision, why = choose_precision(options.device)
+    else:
+        config = RunFolder(options.run).config()
+        precision, why = config["fit"]["precision"], "as the run was started"
+        if precision == "bf16-mixed" and choose_precision(options.device)[0] != precision:
+            why += "; slow here, where bfloat16 is emulated"
+    return replace(options, precision=precision), f" ({why})"
 
 
 def configuration(
@@ -126,15 +126,23 @@ def fit(
 
     deadline: of time.monotonic(), after which no further epoch starts; the log is shorter then.
     """
+    from lightning_fabric import seed_everything  # as late as in make_fabric
+
     run = RunFolder(options.run)
+    auto = options.precision == AUTO
+    options, why = settled(options, resume)
     config = configuration(recipe_name, options, recipe_options, data.classes)
     for split in ("train", "validation"):
         if not len(data.rows(split)):
             raise DataError(f"{options.data} has no {split} faces; fit needs both of them.")
     fabric = make_fabric(options.device, options.precision, options.devices, options.nodes)
-    run.start(config, resume, write=fabric.is_global_zero)
+    if auto:
+        check_one_precision(fabric, options.precision)
+    run.start(config, resume, write=False)
     seed_everything(options.seed, verbose=False)
     recipe = RECIPES[recipe_name](recipe_options, data.classes)
+    if fabric.is_global_zero:  # now, as the recipe has found nothing wrong with its options
+        run.start(config, resume)
     with fabric.rank_zero_first():
         extra = recipe.prepare(data, options.data, fabric)
     dataset = FaceDataset(data, recipe.rows(data), extra)
@@ -145,7 +153,7 @@ def fit(
     averaged = AveragedModel(recipe.model, multi_avg_fn=average, use_buffers=True)
     log = _restore(run, recipe, averaged) if resume else []
     fabric.print(
-        f"{recipe_name} on {fabric.device}, {options.precision}: {len(loader.dataset)} faces, "
+        f"{recipe_name} on {fabric.device}, {options.precision}{why}: {len(loader.dataset)} faces, "
         f"epochs {len(log) + 1} to {options.epochs}, {run.path}"
     )
     for epoch in range(len(log) + 1, options.epochs + 1):
@@ -180,8 +188,8 @@ def _train_epoch(recipe, averaged, loader, fabric, epoch: int) -> dict:
     recipe.model.train()
     sums, started = defaultdict(float), time.monotonic()
     quiet = not fabric.is_global_zero
-    progress = tqdm(loader, desc=f"epoch {epoch}", leave=False, mininterval=1, disable=quiet)
-    for step, batch in enumerate(progress, start=1):
+    batches = progress(loader, desc=f"epoch {epoch}", unit="steps", leave=False, disable=quiet)
+    for step, batch in enumerate(batches, start=1):
         losses = recipe.step(batch.to(fabric.device))
         averaged.update_parameters(recipe.model)
         for name, loss in losses.items():
@@ -208,16 +216,44 @@ def _finite_means(sums: dict, steps: int, fabric, epoch: int) -> dict[str, float
 
 
 def _keep(run: RunFolder, recipe, averaged, log: list[dict], config: dict, mean_class) -> None:
-    state = {"recipe": recipe.state(), "averaged": averaged.state_dict(), "log": log}
-    save_state(run.last, state)
     scores = [recipe.score(row, mean_class) for row in log]
     if scores[-1] >= max(scores):
         save_state(run.best, {"model": averaged.module.state_dict(), "log": log[-1], **config})
     run.write_log(log)
+    # Last: what it counts as done is not done again, so all else has to be there by then.
+    state = {"recipe": recipe.state(), "averaged": averaged.state_dict(), "log": log}
+    save_state(run.last, state)
 
 
 def _restore(run: RunFolder, recipe, averaged) -> list[dict]:
     state = load_state(run.last)
-    recipe.load_state(state["recipe"])
-    averaged.load_state_dict(state["averaged"])
-    return state["log"]
+    with fitting(run.last):
+        recipe.load_state(state["recipe"])
+        averaged.load_state_dict(state["averaged"])
+        return state["log"]
+
+
+@dataclass(frozen=True)
+class Fit(Generic[Options]):
+    """Train, keep a checkpoint every epoch, choose the best epoch on validation."""
+
+    fit: FitOptions
+    options: Options
+    resume: bool = False
+    """Go on after the last finished epoch of --run."""
+    minutes: Minutes = math.inf
+    """Stop after the epoch in which so many minutes are over; the exit code is 3 then."""
+
+    def run(self) -> int:
+        deadline = time.monotonic() + 60 * self.minutes
+        names = {recipe.options_type: name for name, recipe in RECIPES.items()}
+        data = read_prepared(self.fit.data)
+        log = fit(names[type(self.options)], self.fit, self.options, data, self.resume, deadline)
+        if len(log) < self.fit.epochs:
+            print(f"Not finished: {len(log)} of {self.fit.epochs} epochs; --resume goes on.")
+            return UNFINISHED
+        return 0
+
+
+FIT = {name: Fit[recipe.options_type] for name, recipe in RECIPES.items()}
+"""The commands of ``python -m train fit``."""

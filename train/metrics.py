@@ -6,10 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from sklearn.metrics import confusion_matrix
 
-from train.networks.face_model import YAW_BIN_EDGES
-from train.pose import turned
+from train.pose import YAW_BIN_EDGES, turned, yaw_bin
 
 
 @dataclass(frozen=True)
@@ -46,6 +44,9 @@ def expression_scores(probabilities: np.ndarray, label: np.ndarray) -> dict:
     confusion[i][j] counts faces of class i called j. Recall is None for a class without faces,
     which the mean leaves out, precision for one that is never called.
     """
+    # Here, since loading it takes a second that not every command has to wait for.
+    from sklearn.metrics import confusion_matrix
+
     classes = probabilities.shape[1]
     table = confusion_matrix(label, probabilities.argmax(axis=1), labels=np.arange(classes))
     hits, present, called = table.diagonal(), table.sum(axis=1), table.sum(axis=0)
@@ -82,20 +83,18 @@ def calibration_error(probabilities: np.ndarray, label: np.ndarray, bins: int = 
 
 
 def accuracy_by_yaw(probabilities: np.ndarray, label: np.ndarray, yaw: np.ndarray) -> dict:
-    """Faces and accuracy in each of the paper's |yaw| classes and above each of their edges.
+    """Faces and accuracy in each of the paper's |yaw| classes (train.pose.yaw_bin) and above each
+    of their edges.
 
     yaw: degrees, NaN where unknown (such faces count in none).
     """
     right = probabilities.argmax(axis=1) == label
-    size = np.abs(yaw)
-    edges = (0.0, *YAW_BIN_EDGES, np.inf)
+    known, bins = ~np.isnan(yaw), yaw_bin(torch.from_numpy(yaw)).numpy()
     result = {}
-    for low, high in zip(edges[:-1], edges[1:]):
-        inside = (size >= low) & (size < high)
-        name = f"{low:.0f}-{high:.0f}" if np.isfinite(high) else f">{low:.0f}"
-        result[name] = _share(right, inside)
-    for edge in YAW_BIN_EDGES[:-1]:
-        result[f">{edge:.0f}"] = _share(right, size >= edge)
+    for index, (low, high) in enumerate(zip((0.0, *YAW_BIN_EDGES[:-1]), YAW_BIN_EDGES)):
+        result[f"{low:.0f}-{high:.0f}"] = _share(right, known & (bins == index))
+    for index, edge in enumerate(YAW_BIN_EDGES):
+        result[f">{edge:.0f}"] = _share(right, known & (bins > index))
     return result
 
 

@@ -11,11 +11,9 @@ ONNX Runtime transposes them faster than NumPy or OpenCV.
 
 from __future__ import annotations
 
-import importlib
 import importlib.metadata
-import sys
-import types
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +22,9 @@ import onnxruntime
 import torch
 from torch import nn
 
-from train.decision import file_sha256
-from train.registry import register, save_model
+from train.files import file_sha256
+from train.networks.facenet_pytorch import import_facenet_pytorch
+from train.registry import MODELS, register, save_model
 
 NORMALISATION = "(images - 127.5) / 128, inside the graph"
 TOLERANCE = 1e-5
@@ -190,68 +189,13 @@ def _weights_sha256(name: str) -> str:
     return file_sha256(package / "data" / f"{name}.pt")
 
 
-def import_facenet_pytorch() -> types.ModuleType:
-    """The facenet_pytorch module, also where torchvision cannot be imported.
+@dataclass(frozen=True)
+class ExportMtcnn:
+    """The three MTCNN networks of facenet-pytorch as ONNX files."""
 
-    facenet-pytorch needs two functions of torchvision, which has no build for the CPU build of
-    torch on the package index. Where the import fails, five stand-in modules with the two
-    functions take its place while facenet-pytorch is imported; left in place they would break
-    torch.onnx.
-    """
-    if "facenet_pytorch" in sys.modules:
-        return sys.modules["facenet_pytorch"]
-    try:
-        importlib.import_module("torchvision")
-    except (ImportError, RuntimeError):
-        _forget_torchvision()
-    else:
-        return importlib.import_module("facenet_pytorch")
-    sys.modules.update(_torchvision_stand_ins())
-    try:
-        return importlib.import_module("facenet_pytorch")
-    finally:
-        _forget_torchvision()
+    output: Path = MODELS
+    """Folder to write to."""
 
-
-def _forget_torchvision() -> None:
-    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-        del sys.modules[name]
-
-
-def _torchvision_stand_ins() -> dict[str, types.ModuleType]:
-    functional = types.ModuleType("torchvision.transforms.functional")
-    functional.to_tensor = _to_tensor
-    boxes = types.ModuleType("torchvision.ops.boxes")
-    boxes.batched_nms = _batched_nms
-    transforms = types.ModuleType("torchvision.transforms")
-    transforms.functional = functional
-    ops = types.ModuleType("torchvision.ops")
-    ops.boxes = boxes
-    top = types.ModuleType("torchvision")
-    top.transforms, top.ops = transforms, ops
-    return {module.__name__: module for module in (top, transforms, functional, ops, boxes)}
-
-
-def _to_tensor(image: np.ndarray) -> torch.Tensor:
-    """float32 H×W×C to C×H×W, not scaled: torchvision scales only uint8, never handed over here."""
-    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
-
-
-def _batched_nms(boxes, scores, groups, threshold):
-    """Indices kept by greedy non-maximum suppression within each group, best score first."""
-    if boxes.numel() == 0:
-        return torch.empty(0, dtype=torch.int64)
-    # Far enough apart that boxes of different groups never touch.
-    shifted = (boxes + (groups.to(boxes) * (boxes.max() + 1))[:, None]).numpy()
-    x1, y1, x2, y2 = shifted.T
-    areas = (x2 - x1) * (y2 - y1)
-    order = np.argsort(-scores.numpy(), kind="stable")
-    kept = []
-    while order.size:
-        best, rest = order[0], order[1:]
-        kept.append(best)
-        width = np.minimum(x2[best], x2[rest]) - np.maximum(x1[best], x1[rest])
-        height = np.minimum(y2[best], y2[rest]) - np.maximum(y1[best], y1[rest])
-        shared = np.maximum(width, 0) * np.maximum(height, 0)
-        order = rest[shared <= threshold * (areas[best] + areas[rest] - shared)]
-    return torch.as_tensor(np.array(kept))
+    def run(self) -> None:
+        for path in export_mtcnn(self.output):
+            print(path)

@@ -5,6 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+YAW_BIN_EDGES = (10.0, 20.0, 30.0, 40.0)
+"""Degrees of |yaw| between the five pose classes (IPD-FER, Table 1)."""
+
+
+def yaw_bin(yaw: Tensor) -> Tensor:
+    """The pose class (int64, 0 to 4) of each yaw in degrees; NaN falls into the last.
+
+    It is the number of edges that |yaw| is larger than, the paper's words (section 4.5): a face at
+    an edge belongs to the class below it.
+    """
+    edges = torch.tensor(YAW_BIN_EDGES, dtype=yaw.dtype, device=yaw.device)
+    return torch.bucketize(yaw.abs().nan_to_num(nan=90.0), edges)
+
 
 def pose_matrix(angles: Tensor) -> Tensor:
     """Rotations (n, 3, 3) of yaw, pitch, roll in degrees (n, 3)."""

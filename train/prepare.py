@@ -14,6 +14,7 @@ from train.data.folders import list_folders, list_people
 from train.data.pictures import Picture, hold_out, write_pictures
 from train.data.pose_labels import pose_labels
 from train.data.unlabelled import join_prepared, list_unlabelled
+from train.options import Count, Seed
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class PrepareHeldOut(Prepare):
 
     validation: float = 0.1
     """Share of each class of the training pictures that is held out for validation."""
-    seed: int = 0
+    seed: Seed = 0
     """Which pictures are held out."""
 
     def with_validation(self, pictures: Sequence[Picture]) -> list[Picture]:
@@ -154,7 +155,7 @@ class PreparePeople(PrepareHeldOut):
 
     output: Path = Path("data/people")
     """Folder to write the prepared faces to."""
-    people: int | None = None
+    people: Count | None = None
     """The first so many, by the names of their folders; TDGAN's paper takes 20. All by default."""
 
     def run(self) -> None:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 import torch
 
 from realtime.align import align, similarity_transform
-from train.mtcnn import import_facenet_pytorch
 from train.networks.face_model import FaceModel
+from train.networks.facenet_pytorch import import_facenet_pytorch
+from train.options import Count
 
 
 class Reference:
@@ -67,3 +69,15 @@ def serve_standard_streams(network: str, pose_network: str, min_face: int) -> No
     """:func:`serve` on standard input and output."""
     answers, sys.stdout = sys.stdout, sys.stderr  # what libraries print must not mix in
     serve(Reference(network, pose_network, min_face), sys.stdin.buffer, answers)
+
+
+@dataclass(frozen=True)
+class ServeReference:
+    """The PyTorch side of `python -m realtime bench --reference`, which starts it by itself."""
+
+    network: str
+    pose_network: str
+    min_face: Count = 40
+
+    def run(self) -> None:
+        serve_standard_streams(self.network, self.pose_network, self.min_face)

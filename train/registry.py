@@ -7,7 +7,6 @@ meet in files and commands and nowhere else, so that neither imports the other.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -15,7 +14,11 @@ from pathlib import Path
 
 import onnx
 
-from train.data.prepared import DataError
+from train.errors import DataError
+from train.files import whole
+
+MODELS = Path("engine/models")
+"""Where they lie, from the root of the repository."""
 
 
 def save_model(model: onnx.ModelProto, path: Path, metadata: dict[str, str]) -> None:
@@ -33,7 +36,8 @@ def save_model(model: onnx.ModelProto, path: Path, metadata: dict[str, str]) -> 
         holder.doc_string = ""
     onnx.helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)
-    _write(path, model.SerializeToString(deterministic=True))
+    with whole(path) as part:
+        part.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def register(
@@ -67,14 +71,3 @@ def register(
     )
     if done.returncode:
         raise DataError(done.stderr.strip())
-
-
-def _write(path: Path, content: bytes) -> None:
-    """All of it or nothing: a reader never sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

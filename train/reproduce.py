@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Literal
@@ -18,10 +18,14 @@ from typing import Literal
 from train.augment import Augmentation
 from train.comparison import by_method, read_result, write_comparison
 from train.cost import inference_cost
-from train.data.prepared import DataError, PreparedFaces, read_prepared
+from train.data.prepared import PreparedFaces, read_prepared
+from train.devices import AUTO, choose_precision
+from train.errors import DataError
 from train.evaluate import evaluate_run
+from train.files import file_sha256
 from train.loop import UNFINISHED, FitOptions, configuration, fit
 from train.methods import METHODS
+from train.options import Count, Minutes, Positive, Seed
 from train.recipes import RECIPES
 from train.run import RunFolder
 from train.schedules import ScheduleName
@@ -75,9 +79,9 @@ class Reproduce:
     output: Path = Path("runs/reproduce")
     """Folder for the runs, <method>/seed-<seed>, and for the tables."""
     methods: tuple[MethodName, ...] = tuple(METHODS)
-    seeds: int = 3
+    seeds: Count = 3
     """Runs of each method, with the seeds 0, 1, …"""
-    first_seed: int = 0
+    first_seed: Seed = 0
     """Start counting here: several processes may share the work, each with seeds of its own and
     all with one --output. The command for all seeds writes the whole table in the end."""
     paper: bool = False
@@ -86,12 +90,12 @@ class Reproduce:
     network: str | None = None
     """Instead of the one above; likewise the next six."""
     pose_network: str | None = None
-    batch_size: int | None = None
-    epochs: int | None = None
-    rate: float | None = None
-    decoder_width: int | None = None
+    batch_size: Count | None = None
+    epochs: Count | None = None
+    rate: Positive | None = None
+    decoder_width: Count | None = None
     """Of G_dec; that of --network with --paper, else 16, half of it at less than half the cost."""
-    identity_every: int | None = None
+    identity_every: Count | None = None
     """Take L_id on every so many-th face only: 1 with --paper, else 4."""
     initial: tuple[Path, ...] = ()
     """Run folders to start from: each method starts from the best epoch of the one with its
@@ -99,15 +103,18 @@ class Reproduce:
     augmentation: Augmentation = field(default_factory=Augmentation)
     test: bool = False
     """Measure each finished run on test, once. Without, all numbers are of validation."""
-    minutes: float = math.inf
+    minutes: Minutes = math.inf
     """Stop after the epoch in which so many minutes are over; the exit code is 3 then."""
     device: str = "auto"
     """auto, cpu or cuda."""
-    precision: str = "bf16-mixed"
-    """As Lightning Fabric names it: 32-true, bf16-mixed or 16-mixed."""
+    precision: str = AUTO
+    """As Lightning Fabric names it: 32-true, bf16-mixed or 16-mixed. auto: that of the runs in
+    --output; at first bf16-mixed where the device computes in bfloat16, 32-true elsewhere."""
 
     def run(self) -> int:
         deadline = time.monotonic() + 60 * self.minutes
+        if self.precision == AUTO:
+            return replace(self, precision=self._precision()).run()
         data = read_prepared(self.data)
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         plan = list(product(seeds, dict.fromkeys(self.methods)))
@@ -184,7 +191,7 @@ class Reproduce:
         """Train and measure one run as far as that is not done yet; False where time is up."""
         recipe, (how, options) = METHODS[name].recipe, self._options(name, seed)
         run = RunFolder(how.run)
-        started, trained = run.last.exists(), self._measured(how.run, "validation")
+        started, trained = run.last.exists(), self._trained(run, how.epochs)
         if started:
             run.start(configuration(recipe, how, options, data.classes), resume=True)
         if not trained:
@@ -197,9 +204,32 @@ class Reproduce:
                 evaluate_run(how.run, data, split, self.device)
         return True
 
+    def _precision(self) -> str:
+        """One for all runs, on whatever machine they are made: else they could not be compared."""
+        for config in sorted(self.output.glob("*/seed-*/config.json")):
+            precision = RunFolder(config.parent).config()["fit"]["precision"]
+            print(f"Precision {precision}, that of {config.parent}.")
+            return precision
+        precision, why = choose_precision(self.device)
+        print(f"Precision {precision}: {why}.")
+        return precision
+
+    @staticmethod
+    def _trained(run: RunFolder, epochs: int) -> bool:
+        """Whether the log has all epochs; being measured says nothing, for anyone can measure a run
+        that goes on."""
+        try:
+            return run.last.exists() and len(run.log()) >= epochs
+        except DataError:
+            return False
+
     @staticmethod
     def _measured(run: Path, split: str) -> bool:
-        return (run / f"evaluation-{split}.json").is_file()
+        """Whether there are results, whole ones, of what is now the run's best epoch."""
+        try:
+            return read_result(run, split).checkpoint in (None, file_sha256(RunFolder(run).best))
+        except DataError:
+            return False
 
     def _compare(self, runs: list[Path]) -> str:
         methods = by_method([read_result(run, self.split) for run in runs])

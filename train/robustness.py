@@ -9,18 +9,22 @@ still sees the real surroundings, so shift and rotation are a little harder here
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
 import cv2
 import numpy as np
-from tqdm import tqdm
+import tyro
 
-from train.data.prepared import PreparedFaces
+from train.data.prepared import PreparedFaces, read_prepared
 from train.decision import Prior, read_decision
 from train.evaluate import predict_run, result_name
+from train.files import write_json
 from train.metrics import expression_scores
+from train.options import Seed
+from train.progress import progress
 
 SHIFT = 0.10
 """Fraction of the side."""
@@ -105,8 +109,8 @@ def measure_robustness(
     Deterministic in `seed`. Writes ``robustness-<split>.json`` (``-balanced``) into the run folder.
     """
     decision, chosen = read_decision(run, prior), data.only(data.rows(split))
-    conditions = {}
-    for number, name in enumerate(tqdm(["clean", *CHANGES], desc="Robustness", unit="condition")):
+    conditions, names = {}, ["clean", *CHANGES]
+    for number, name in enumerate(progress(names, desc="Robustness", unit="condition")):
         faces = chosen.faces
         if name != "clean":
             faces = changed_faces(faces, CHANGES[name], np.random.default_rng([seed, number]))
@@ -118,8 +122,7 @@ def measure_robustness(
             scores[f"{key}_points_lost"] = 100 * (conditions["clean"][key] - scores[key])
     result = {"split": split, "faces": len(chosen), "prior": prior, "seed": seed}
     result["conditions"] = conditions
-    path = run / f"robustness-{result_name(split, prior)}.json"
-    path.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(run / f"robustness-{result_name(split, prior)}.json", result)
     return result
 
 
@@ -163,3 +166,27 @@ def _warp(face: np.ndarray, matrix: np.ndarray) -> np.ndarray:
 def _with_channels(changed: np.ndarray, face: np.ndarray) -> np.ndarray:
     """OpenCV drops the last axis of a grey picture."""
     return changed.reshape(face.shape)
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Measure what shift, rotation, blur, JPEG, gamma and occlusion cost a run."""
+
+    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
+    """The run folder."""
+    data: Path = Path("data/ferplus")
+    """Folder that `prepare` wrote."""
+    split: Literal["train", "validation", "test"] = "validation"
+    prior: Prior = "data"
+    """data: the decision as trained. balanced: corrected for frequent classes (`calibrate`)."""
+    seed: Seed = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    def run(self) -> None:
+        data = read_prepared(self.data)
+        result = measure_robustness(
+            self.run_folder, data, self.split, self.prior, self.seed, self.device
+        )
+        print(report(result))
+        name = result_name(self.split, self.prior)
+        print(f"\nWritten: {self.run_folder}/robustness-{name}.json")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 from pathlib import Path
 
-from torch.utils.tensorboard import SummaryWriter
-
-from train.data.prepared import DataError
+from train.errors import DataError
+from train.files import read_csv, read_json, write_csv, write_json
 from train.visualize import plot_log
 
 
@@ -43,34 +41,40 @@ class RunFolder:
         if self.last.exists():
             raise DataError(f"{self.path} already holds a run: add --resume, or give another --run.")
         if write:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self.config_file.write_text(json.dumps(config, indent=2) + "\n")
+            write_json(self.config_file, config)
 
     def config(self) -> dict:
-        """The configuration the run was started with."""
+        """The configuration the run was started with; asking it for an entry that it lacks is a
+        DataError."""
         if not self.config_file.is_file():
             raise DataError(f"{self.path} is not a run: it has no config.json.")
-        return json.loads(self.config_file.read_text())
+        config = read_json(self.config_file, "train the run again, in another folder")
+        kinds = {"recipe": str, "classes": list, "fit": dict, "options": dict}
+        for key, kind in kinds.items():
+            if key in config and not isinstance(config[key], kind):
+                raise DataError(f"{self.config_file} is broken: {key} is {config[key]!r}.")
+        return config
 
     def log(self) -> list[dict[str, float | None]]:
         """The numbers of log.csv, one dict an epoch."""
         if not self.log_file.is_file():
             raise DataError(f"{self.log_file} does not exist; has the run finished an epoch?")
-        with open(self.log_file, newline="") as file:
+        rows = read_csv(self.log_file, ("epoch",), "--resume writes it anew after an epoch")
+        try:
             return [
                 {key: float(value) if value else None for key, value in row.items()}
-                for row in csv.DictReader(file)
+                for row in rows
             ]
+        except ValueError as error:
+            raise DataError(f"{self.log_file} is broken: {error}.") from None
 
     def write_log(self, rows: list[dict]) -> None:
         """Rewrite log.csv and curves.png from one dict an epoch, and add the last epoch to the
         TensorBoard log."""
-        part = self.log_file.with_suffix(".part")
-        with open(part, "w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-        part.replace(self.log_file)
+        # Here, since loading it takes a second that not every command has to wait for.
+        from torch.utils.tensorboard import SummaryWriter
+
+        write_csv(self.log_file, rows)
         plot_log(rows, self.path / "curves.png")
         # A writer for each epoch: what it has written is whole even if the run is killed.
         with SummaryWriter(self.path / "tensorboard") as scalars:

@@ -6,22 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import matplotlib
+import numpy as np
 
-matplotlib.use("Agg")
-import numpy as np  # noqa: E402
-from matplotlib import pyplot as plt  # noqa: E402
-
-from train.data.prepared import DataError, PreparedFaces  # noqa: E402
+from train.data.prepared import PreparedFaces
+from train.errors import DataError
+from train.files import whole
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from train.comparison import Spread, Table
     from train.embedding import Embedding
 
 
 def write_figure(path: Path, plot: Callable, *what) -> None:
     """Draw `what` into the file and say where it lies."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     plot(*what, path)
     print(f"Written: {path}")
 
@@ -30,10 +29,25 @@ SHARES = ("accuracy", "mean_class_accuracy", "variance_explained")
 """Scores of Recipe.validate that are fractions."""
 
 
+def _figure(width: float, height: float) -> Figure:
+    """An empty figure; its size in inches."""
+    # Here, since loading it takes time that not every command has to wait for.
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    with whole(path) as part:
+        # The format by its name: that of a file half written says nothing.
+        figure.savefig(part, dpi=120, format=path.suffix.removeprefix(".") or "png")
+
+
 def plot_confusion(counts: np.ndarray, classes: tuple[str, ...], path: Path) -> None:
     """A confusion matrix as PNG: rows are true classes, cells percent of the row and counts."""
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure, axes = plt.subplots(figsize=(8, 7), layout="constrained")
+    figure = _figure(8, 7)
+    axes = figure.subplots()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(counts.shape):
         axes.text(
@@ -48,14 +62,14 @@ def plot_confusion(counts: np.ndarray, classes: tuple[str, ...], path: Path) -> 
     axes.set_xticks(range(len(classes)), classes, rotation=40, ha="right")
     axes.set_yticks(range(len(classes)), classes)
     axes.set(xlabel="called", ylabel="is")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    _save(figure, path)
 
 
 def plot_log(rows: list[dict], path: Path) -> None:
     """Training losses and validation scores by epoch as PNG; one dict an epoch."""
     epochs = [row["epoch"] for row in rows]
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    figure = _figure(10, 4)
+    left, right = figure.subplots(1, 2)
     for key in (key for key in rows[0] if key.startswith("loss_")):
         left.plot(epochs, [row[key] for row in rows], label=key.removeprefix("loss_"))
     left.set(title="Training losses", xlabel="epoch", yscale="log")
@@ -65,8 +79,7 @@ def plot_log(rows: list[dict], path: Path) -> None:
     for axes in (left, right):
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    _save(figure, path)
 
 
 def examples(data: PreparedFaces, rows: np.ndarray, count: int = 8) -> np.ndarray:
@@ -103,17 +116,14 @@ def plot_faces(columns: dict[str, np.ndarray], path: Path) -> None:
     columns: title → float (n, 1 or 3, side, side) pixels in 0…1, the same n for each.
     """
     count = len(next(iter(columns.values())))
-    size = (1.4 * len(columns), 1.4 * count + 0.3)
-    figure, grid = plt.subplots(
-        count, len(columns), figsize=size, squeeze=False, layout="constrained"
-    )
+    figure = _figure(1.4 * len(columns), 1.4 * count + 0.3)
+    grid = figure.subplots(count, len(columns), squeeze=False)
     for axes, (title, faces) in zip(grid.T, columns.items()):
         axes[0].set_title(title, fontsize=9)
         for cell, face in zip(axes, faces):
             _show(cell, face)
             cell.axis("off")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    _save(figure, path)
 
 
 def plot_grids(
@@ -126,8 +136,7 @@ def plot_grids(
     titles: of the poses and of the expressions.
     """
     poses, expressions = titles
-    size = (0.9 * len(grids) * (len(expressions) + 1), 0.9 * (len(poses) + 1))
-    figure = plt.figure(figsize=size, layout="constrained")
+    figure = _figure(0.9 * len(grids) * (len(expressions) + 1), 0.9 * (len(poses) + 1))
     parts = np.atleast_1d(figure.subfigures(1, len(grids)))
     for part, face, grid in zip(parts, faces, grids, strict=True):
         cells = part.subplots(len(poses) + 1, len(expressions), squeeze=False)
@@ -140,8 +149,7 @@ def plot_grids(
             axes.set_title(title, fontsize=7)
         for axes, title in zip(cells[1:, 0], poses, strict=True):
             axes.set_ylabel(title, fontsize=6)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    _save(figure, path)
 
 
 def plot_transfer(
@@ -153,9 +161,8 @@ def plot_transfer(
     faces: float (n, 1 or 3, side, side) in 0…1; expressions: likewise (m, …); grid: (n, m, …).
     """
     n, m = grid.shape[:2]
-    figure, cells = plt.subplots(
-        n + 1, m + 1, figsize=(m + 1, n + 1), squeeze=False, layout="constrained"
-    )
+    figure = _figure(m + 1, n + 1)
+    cells = figure.subplots(n + 1, m + 1, squeeze=False)
     for axes in cells.flat:
         axes.axis("off")
     for axes, face in zip(cells[1:, 0], faces, strict=True):
@@ -164,8 +171,7 @@ def plot_transfer(
         _show(axes, expression)
     for index in np.ndindex(n, m):
         _show(cells[1:, 1:][index], grid[index])
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    _save(figure, path)
 
 
 def _show(axes, face: np.ndarray) -> None:
@@ -175,15 +181,17 @@ def _show(axes, face: np.ndarray) -> None:
 def plot_embeddings(grid: list[list[Embedding]], path: Path) -> None:
     """t-SNE as PNG (IPD-FER, Figure 10): rows of pictures as given. Expressions are coloured dots;
     people, being many, their number in a colour."""
+    from matplotlib import colormaps  # as late as in _figure
+
     shape = (len(grid), len(grid[0]))
-    size = (5 * shape[1] + 1, 4.6 * shape[0])
-    figure, cells = plt.subplots(*shape, figsize=size, squeeze=False, layout="constrained")
+    figure = _figure(5 * shape[1] + 1, 4.6 * shape[0])
+    cells = figure.subplots(*shape, squeeze=False)
     for axes, embedding in zip(cells.flat, (each for row in grid for each in row), strict=True):
         kinds = np.unique(embedding.labels)
         many = len(kinds) > 10
         for index, kind in enumerate(kinds):
             points = embedding.points[embedding.labels == kind]
-            colour = plt.get_cmap("tab20" if many else "tab10")(index % 20)
+            colour = colormaps["tab20" if many else "tab10"](index % 20)
             axes.scatter(*points.T, s=0 if many else 10, color=colour, label=kind)
             for x, y in points if many else ():
                 axes.text(x, y, str(index + 1), color=colour, fontsize=6, ha="center", va="center")
@@ -192,14 +200,14 @@ def plot_embeddings(grid: list[list[Embedding]], path: Path) -> None:
         axes.set(xticks=[], yticks=[])
         if not many:
             axes.legend(fontsize=7, markerscale=1.5)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    _save(figure, path)
 
 
 def plot_curves(curves: dict[str, list[Spread | None]], ticks: list[str], path: Path) -> None:
     """Accuracies in percent as PNG, a line for each title over the same ticks, with a band of one
     standard deviation where there is one. None leaves a gap."""
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    figure = _figure(7, 4.5)
+    axes = figure.subplots()
     for title, spreads in curves.items():
         mean = 100 * np.array([np.nan if each is None else each.mean for each in spreads])
         band = 100 * np.array([(each.deviation if each else None) or 0.0 for each in spreads])
@@ -208,8 +216,7 @@ def plot_curves(curves: dict[str, list[Spread | None]], ticks: list[str], path: 
     axes.set(xlabel="|yaw|", ylabel="accuracy (%)")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    _save(figure, path)
 
 
 def plot_bars(vectors: dict[str, np.ndarray], path: Path) -> None:
@@ -217,28 +224,23 @@ def plot_bars(vectors: dict[str, np.ndarray], path: Path) -> None:
     6)."""
     columns = min(4, len(vectors))
     rows = -(-len(vectors) // columns)
-    figure, cells = plt.subplots(
-        rows, columns, figsize=(2.6 * columns, 1.9 * rows), squeeze=False,
-        sharex=True, sharey=True, layout="constrained",
-    )  # fmt: skip
+    figure = _figure(2.6 * columns, 1.9 * rows)
+    cells = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for axes, (title, vector) in zip(cells.flat, vectors.items()):
         axes.bar(np.arange(1, len(vector) + 1), vector)
         axes.set_title(title, fontsize=9)
         axes.set_xticks(np.arange(1, len(vector) + 1))
     figure.supxlabel("latent feature", fontsize=9)
     figure.supylabel("mean Intra-W", fontsize=9)
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    _save(figure, path)
 
 
 def plot_tables(tables: list[Table], path: Path) -> None:
     """Tables as PNG, one below the other."""
     width = max(len(table.columns) for table in tables)
     lines = [len(table.rows) + 1 for table in tables]
-    figure, cells = plt.subplots(
-        len(tables), figsize=(1.9 * width, 0.32 * sum(lines) + 0.3), squeeze=False,
-        gridspec_kw={"height_ratios": lines}, layout="constrained",
-    )  # fmt: skip
+    figure = _figure(1.9 * width, 0.32 * sum(lines) + 0.3)
+    cells = figure.subplots(len(tables), squeeze=False, height_ratios=lines)
     for axes, table in zip(cells.flat, tables, strict=True):
         axes.axis("off")
         drawn = axes.table(
@@ -248,5 +250,4 @@ def plot_tables(tables: list[Table], path: Path) -> None:
         drawn.set_fontsize(8)
         for column in range(len(table.columns)):
             drawn[0, column].set_text_props(weight="bold")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    _save(figure, path)

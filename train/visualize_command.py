@@ -19,11 +19,14 @@ from train.comparison import (
     read_result,
 )
 from train.data.identity import identity_of
-from train.data.prepared import DataError, read_prepared
+from train.data.prepared import read_prepared
 from train.decision import Prior
 from train.embedding import Embedding, embed, expression_features, read_people
+from train.errors import DataError
 from train.evaluate import result_name
+from train.files import write_text
 from train.generators import load_ipd_fer, load_joint
+from train.options import Count, Seed
 from train.visualize import (
     chosen,
     plot_confusion,
@@ -54,7 +57,7 @@ class Faces:
     split: Split = "validation"
     ids: tuple[str, ...] = ()
     """Which faces, as labels.csv calls them; a varied choice by default."""
-    count: int = 8
+    count: Count = 8
     """How many faces, without --ids."""
     identity: str | None = None
     """E_id, where it lies elsewhere than during the training."""
@@ -83,7 +86,7 @@ class Codes:
     split: Split = "validation"
     ids: tuple[str, ...] = ()
     """Which faces, as labels.csv calls them; a varied choice by default."""
-    count: int = 3
+    count: Count = 3
     """How many faces, without --ids."""
     output: Path | None = None
     """PNG file; codes-<split>.png in the run folder by default."""
@@ -112,9 +115,9 @@ class Tsne:
     split: Split = "validation"
     people: Path | None = None
     """Folder with a folder of pictures for each person."""
-    faces: int = 1000
+    faces: Count = 1000
     """At most so many of the split, drawn at random."""
-    seed: int = 0
+    seed: Seed = 0
     output: Path = Path("tsne.png")
 
     def run(self) -> None:
@@ -187,7 +190,7 @@ class Ablation(Scored):
         filled = [table for table in tables if table.rows]
         write_figure(self.output, plot_tables, filled)
         text = self.output.with_suffix(".md")
-        text.write_text("\n".join(table.markdown() for table in filled))
+        write_text(text, "\n".join(table.markdown() for table in filled))
         print(f"Written: {text}")
 
 

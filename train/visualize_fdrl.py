@@ -11,9 +11,11 @@ import torch
 import tyro
 
 from train.data.batches import FaceDataset, evaluation_loader
-from train.data.prepared import DataError, PreparedFaces, read_prepared
+from train.data.prepared import PreparedFaces, read_prepared
+from train.errors import DataError
 from train.export import load_model
 from train.networks.fdrl import FdrlBranch
+from train.options import Count
 from train.visualize import plot_bars, plot_faces, write_figure
 
 
@@ -52,7 +54,7 @@ class FdrlWeights(IntraWeights):
 class FdrlGroups(IntraWeights):
     """Figure 3: for each latent feature the faces in which it is most important."""
 
-    count: int = 8
+    count: Count = 8
     """Faces in a group."""
 
     def run(self) -> None:

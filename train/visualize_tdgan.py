@@ -14,9 +14,11 @@ import tyro
 from torch import Tensor
 
 from train.data.pictures import read_faces
-from train.data.prepared import DataError, read_prepared
+from train.data.prepared import read_prepared
+from train.errors import DataError
 from train.generators import load_tdgan
 from train.networks.tdgan import Generator
+from train.options import Bounds, Count
 from train.recipes.tdgan_equations import interpolated_expression, interpolated_face
 from train.visualize import chosen, plot_faces, plot_transfer, write_figure
 
@@ -44,7 +46,7 @@ class Pairs:
     """Which of them; a varied choice by default."""
     files: tuple[Path, ...] = ()
     """Pictures to take the expressions from, instead."""
-    count: int = 8
+    count: Count = 8
     """How many faces and how many expressions, where neither ids nor files say which."""
     output: Path | None = None
     """PNG file; in the run folder by default, named after the figure and the split."""
@@ -75,7 +77,7 @@ class TdganTransfer(Pairs):
 class Between(Pairs):
     """What the interpolations share."""
 
-    steps: int = 6
+    steps: Annotated[int, Bounds(2)] = 6
     """Pictures from one end to the other, both counted."""
 
 

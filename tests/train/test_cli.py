@@ -46,3 +46,31 @@ def test_help_lists_every_command(capsys):
     assert main(["--help"]) == 0
     printed = capsys.readouterr().out
     assert all(name in printed for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    "arguments, absent",
+    [
+        (["--help"], ["torch", "matplotlib", "kornia", "tensorboard", "sklearn", "cv2"]),
+        (["export", "--help"], ["torch", "matplotlib", "kornia", "tensorboard", "sklearn"]),
+        (
+            ["fit", "baseline", "--help"],
+            ["matplotlib", "kornia", "tensorboard", "sklearn", "onnx", "onnxruntime",
+             "lightning_fabric", "facenet_pytorch"],
+        ),
+        (["evaluate", "--help"], ["matplotlib", "kornia", "tensorboard", "sklearn"]),
+        (["visualize", "pose", "--help"], ["matplotlib", "kornia", "tensorboard", "sklearn"]),
+    ],
+)  # fmt: skip
+def test_help_loads_little(arguments, absent):
+    code = (
+        "import sys; from train.__main__ import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "print('loaded', *sys.modules)"
+    )
+    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    loaded = result.stdout.splitlines()[-1].split()
+
+    assert "usage: python -m train" in result.stdout and loaded[0] == "loaded"
+    assert not set(loaded) & set(absent)

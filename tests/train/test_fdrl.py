@@ -12,7 +12,7 @@ import train.recipes.fdrl_equations as equations
 import train.visualize_fdrl as figures
 from engine.session import open_session
 from tests.train.training import STILL, assert_same_end, fit_interrupted, fit_options
-from train.__main__ import Fit, main
+from train.__main__ import main
 from train.calibrate import calibrate_run
 from train.checkpoint import load_state
 from train.cost import inference_cost
@@ -22,7 +22,7 @@ from train.decision import read_decision
 from train.embedding import expression_features
 from train.evaluate import evaluate_run
 from train.export import ExportedModel, export_run, load_model
-from train.loop import fit, make_fabric
+from train.loop import Fit, fit, make_fabric
 from train.methods import title_of
 from train.recipes.fdrl import Fdrl, FdrlOptions
 from train.reproduce import PAPER, Reproduce

@@ -10,13 +10,12 @@ from tyro.conf import OmitArgPrefixes
 
 import train.recipes.ipd_fer as ipd_fer
 from tests.train.training import assert_same_end, changed_by, fit_interrupted, fit_options
-from train.__main__ import Fit
 from train.augment import Augmentation
 from train.checkpoint import load_state
 from train.data.batches import FaceDataset
 from train.data.prepared import DataError
 from train.export import export_run, load_model
-from train.loop import fit, make_fabric
+from train.loop import Fit, fit, make_fabric
 from train.recipes.ipd_fer import IpdFer, IpdFerOptions
 from train.schedules import make_schedule
 from train.visualize import examples

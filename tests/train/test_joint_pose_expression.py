@@ -9,11 +9,11 @@ from tyro.conf import OmitArgPrefixes
 
 import train.visualize_command as visualize_command
 from tests.train.training import STILL, assert_same_end, changed_by, fit_interrupted, fit_options
-from train.__main__ import Fit, main
+from train.__main__ import main
 from train.checkpoint import load_state
 from train.data.batches import FaceDataset
 from train.export import export_run, load_model
-from train.loop import fit, make_fabric
+from train.loop import Fit, fit, make_fabric
 from train.methods import METHODS, title_of
 from train.recipes.baseline import Baseline, BaselineOptions
 from train.recipes.joint_pose_expression import (

@@ -8,7 +8,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from engine.session import open_session  # noqa: E402
-from train.mtcnn import _torchvision_stand_ins, export_mtcnn, import_facenet_pytorch  # noqa: E402
+from train.mtcnn import export_mtcnn, import_facenet_pytorch  # noqa: E402
+from train.networks.facenet_pytorch import _torchvision_stand_ins  # noqa: E402
 from train.data.prepared import DataError  # noqa: E402
 from train.registry import register, save_model  # noqa: E402
 

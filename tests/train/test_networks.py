@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from train.networks.encoders import ENCODERS, FaceInput, build_encoder
-from train.networks.face_model import FaceModel, yaw_bin
+from train.networks.face_model import FaceModel
+from train.pose import yaw_bin
 
 
 @pytest.mark.parametrize("name", ENCODERS)

@@ -141,3 +141,61 @@ def test_several_processes_share_the_seeds(command, tmp_path, monkeypatch):
 def test_a_wrong_folder_is_one_clear_line(capsys, tmp_path):
     assert main(["reproduce", "ferplus", "--data", str(tmp_path)]) == 1
     assert "prepare" in capsys.readouterr().err
+
+
+def test_half_a_result_is_not_taken_as_done(command, tmp_path, monkeypatch):
+    """A result that is cut off, and one of an earlier best epoch, are measured again; a run that
+    somebody measured before its last epoch goes on."""
+    command = dataclasses.replace(command, methods=("baseline",))
+    run = tmp_path / "baseline" / "seed-0"
+    trained, measured = [], []
+    evaluate, fit = train.reproduce.evaluate_run, train.reproduce.fit
+
+    def evaluated(*how):
+        measured.append(how)
+        return evaluate(*how)
+
+    def fitted(*how):
+        trained.append(how)
+        return fit(*how)
+
+    monkeypatch.setattr(train.reproduce, "evaluate_run", evaluated)
+    monkeypatch.setattr(train.reproduce, "fit", fitted)
+    assert dataclasses.replace(command, epochs=2).run() == 0
+    result = run / "evaluation-validation.json"
+    whole = result.read_text()
+
+    def again() -> tuple[int, int]:
+        trained.clear(), measured.clear()
+        assert command.run() == 0
+        assert result.read_text() == whole
+        return len(trained), len(measured)
+
+    assert again() == (0, 0)
+    result.write_text(whole[: len(whole) // 2])
+    assert again() == (0, 1)
+    earlier = json.loads(whole) | {"checkpoint_sha256": "0" * 64}
+    result.write_text(json.dumps(earlier))
+    assert again() == (0, 1)
+    earlier.pop("checkpoint_sha256")
+    result.write_text(json.dumps(earlier, indent=2) + "\n")
+    trained.clear(), measured.clear()
+    assert command.run() == 0 and not measured, "of a version that did not write it"
+
+    result.write_text(whole)
+    rows = (run / "log.csv").read_text().splitlines(keepends=True)
+    (run / "log.csv").write_text("".join(rows[:2]))
+    assert again()[0] == 1
+
+
+def test_all_runs_have_the_precision_of_the_first(command, tmp_path, monkeypatch, capsys):
+    """Also where another machine, which would have chosen another one, joins in."""
+    command = dataclasses.replace(command, precision="auto")
+    assert command._precision() == train.reproduce.choose_precision("cpu")[0]
+    (tmp_path / "baseline" / "seed-0").mkdir(parents=True)
+    config = json.dumps({"fit": {"precision": "16-mixed"}})
+    (tmp_path / "baseline" / "seed-0" / "config.json").write_text(config)
+    given = []
+    monkeypatch.setattr(Reproduce, "_finish", lambda self, *run: given.append(self.precision))
+    assert command.run() == 3 and given == ["16-mixed"]
+    assert "Precision 16-mixed, that of" in capsys.readouterr().out

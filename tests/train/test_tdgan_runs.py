@@ -17,11 +17,11 @@ from tests.train.training import (
     fit_interrupted,
     fit_options,
 )
-from train.__main__ import Fit, main
+from train.__main__ import main
 from train.data.people import People
 from train.data.prepared import DataError, read_prepared
 from train.export import export_run, load_model
-from train.loop import fit
+from train.loop import Fit, fit
 from train.methods import METHODS, title_of
 from train.recipes.baseline import BaselineOptions
 from train.recipes.tdgan import TdganOptions

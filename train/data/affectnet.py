@@ -19,7 +19,8 @@ import numpy as np
 
 from realtime.faces import EXPRESSIONS
 from train.data.pictures import Picture, five_of_68
-from train.data.prepared import DataError
+from train.errors import DataError
+from train.files import read_array, readable_csv
 
 CODES = {
     0: "neutral",
@@ -79,7 +80,7 @@ def _listed_set(source: Path, split: str) -> Iterator[Picture]:
         raise DataError(f"{source} has no {LISTS[split]}, not in {LISTS_FOLDER}/ either.")
     if not folder.is_dir():
         raise DataError(f"{source} has no {IMAGES_FOLDER}/: unpack the pictures there.")
-    with open(path, newline="") as file:
+    with readable_csv(path, "unpack it again"), open(path, newline="", encoding="utf-8") as file:
         for number, cells in enumerate(csv.reader(file), start=1):
             if number == 1 and cells and cells[0] == COLUMNS[0]:
                 continue
@@ -114,7 +115,7 @@ def _numbered_set(source: Path, split: str) -> Iterator[Picture]:
     if not paths:
         raise DataError(f"{images} has no .jpg pictures.")
     for path in paths:
-        label = CODES.get(int(_array(annotations / f"{path.stem}_exp.npy").reshape(-1)[0]))
+        label = CODES.get(_code(annotations / f"{path.stem}_exp.npy"))
         if label is None:
             continue
         file = annotations / f"{path.stem}_lnd.npy"
@@ -130,9 +131,16 @@ def _array(path: Path) -> np.ndarray:
     if not path.is_file():
         raise DataError(f"{path.parent} has no {path.name}.")
     try:
-        return np.load(path).astype(np.float64)
+        return read_array(path, "unpack it again").astype(np.float64)
     except ValueError:
         raise DataError(f"{path} does not hold numbers.") from None
+
+
+def _code(path: Path) -> int:
+    numbers = _array(path).reshape(-1)
+    if not len(numbers) or not np.isfinite(numbers[0]):
+        raise DataError(f"{path} should hold one number, the expression.")
+    return int(numbers[0])
 
 
 def _points(numbers: np.ndarray) -> np.ndarray:

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
-from train.data.prepared import DataError, PreparedFaces
-from train.networks.face_model import yaw_bin
-from train.pose import turned
+from train.data.prepared import PreparedFaces
+from train.errors import DataError
+from train.pose import turned, yaw_bin
 
 
 @dataclass

@@ -19,7 +19,8 @@ import numpy as np
 
 from realtime.faces import EXPRESSIONS
 from train.data.pictures import Picture, five_of_68
-from train.data.prepared import DataError
+from train.errors import DataError
+from train.files import read_text
 
 CODES = {
     1: "anger",
@@ -77,8 +78,8 @@ def _labelled_sequences(source: Path) -> list[tuple[str, str, str]]:
     found = []
     for path in sorted((source / EMOTIONS).glob("*/*/*_emotion.txt")):
         try:
-            code = int(float(path.read_text()))
-        except ValueError:
+            code = int(float(read_text(path)))
+        except (ValueError, OverflowError):
             raise DataError(f"{path} should hold one number, the expression.") from None
         if code not in CODES:
             raise DataError(f"{path}: there is no expression {code}; they are 1 to 7.")
@@ -107,7 +108,7 @@ def _picture(source: Path, path: Path, split: str, label: str) -> Picture:
     if not file.is_file():
         raise DataError(f"{file} is missing: it gives the landmarks of {path.name}.")
     try:
-        points = np.array(file.read_text().split(), dtype=np.float64).reshape(68, 2)
+        points = np.array(read_text(file).split(), dtype=np.float64).reshape(68, 2)
     except ValueError:
         raise DataError(f"{file} should hold 68 lines of x and y.") from None
     return Picture(place.as_posix(), split, label, path, five_of_68(points))

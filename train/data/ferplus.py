@@ -10,15 +10,18 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from realtime.faces import EXPRESSIONS
 from train.data.pictures import aligned_face, decode_picture
-from train.data.prepared import DataError, LabelledFace, write_prepared
+from train.data.prepared import LabelledFace, write_prepared
+from train.errors import DataError
+from train.files import read_csv, readable_csv
+from train.progress import progress
 
 FOLDERS = {"train": "FER2013Train", "validation": "FER2013Valid", "test": "FER2013Test"}
 VOTES = (*EXPRESSIONS, "unknown", "not a face")
@@ -27,6 +30,11 @@ LANDMARK_COLUMNS = [
     for point in ("eye_l", "eye_r", "nose", "mouth_l", "mouth_r")
     for axis in "xy"
 ]
+
+TRUST_COLUMNS = ("score", "flip_error")
+BAD_ZIP = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+"""What zipfile raises for an archive that is broken, or packed in a way that it does not know."""
+MAKE = "make it again with the FERPlus script"
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ def prepare_ferplus(source: Path, output: Path, pose: Path | None = None) -> dic
 
 def _aligned_rows(source, entries, poses, average):
     readers = {split: _picture_reader(source, split) for split in FOLDERS}
-    for split, name, votes in tqdm(entries, desc="Aligning FERPlus", unit="face"):
+    for split, name, votes in progress(entries, desc="Aligning FERPlus", unit="face"):
         where = f"{FOLDERS[split]}/{name} in {source}"
         picture = decode_picture(readers[split](name), grey=True, name=where)
         pose = poses.get((FOLDERS[split], name))
@@ -99,13 +107,19 @@ def _aligned_rows(source, entries, poses, average):
 
 def _read_votes(source: Path, split: str):
     """Picture names and their ten votes, in the order of label.csv."""
-    text = _picture_reader(source, split)("label.csv").decode()
-    for row in csv.reader(io.StringIO(text)):
+    path = Path(FOLDERS[split], "label.csv")
+    with readable_csv(path, MAKE):
+        text = _picture_reader(source, split)("label.csv").decode()
+        rows = list(csv.reader(io.StringIO(text)))
+    for row in rows:
         if len(row) != 2 + len(VOTES):
             raise DataError(
                 f"{FOLDERS[split]}/label.csv: expected picture, box and ten votes, found {row}."
             )
-        yield row[0], np.array(row[2:], dtype=np.int64)
+        try:
+            yield row[0], np.array(row[2:], dtype=np.int64)
+        except ValueError as error:
+            raise DataError(f"{path}, {row[0]}: {error}: {MAKE}.") from None
 
 
 def _picture_reader(source: Path, split: str):
@@ -120,13 +134,15 @@ def _picture_reader(source: Path, split: str):
                 raise DataError(f"{folder} has no {name}.") from None
 
     elif archive.is_file():
-        pictures = zipfile.ZipFile(archive)
+        pictures = _opened(archive)
 
         def read(name: str) -> bytes:
             try:
                 return pictures.read(f"{FOLDERS[split]}/{name}")
             except KeyError:
                 raise DataError(f"{archive} has no {FOLDERS[split]}/{name}.") from None
+            except BAD_ZIP as error:
+                raise DataError(f"{archive}, {name}: {error}: {MAKE}.") from None
 
     else:
         raise DataError(
@@ -136,18 +152,23 @@ def _picture_reader(source: Path, split: str):
     return read
 
 
+def _opened(archive: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(archive)
+    except BAD_ZIP as error:
+        raise DataError(f"{archive} is broken, {error}: {MAKE}.") from None
+
+
 def _read_poses(path: Path) -> dict[tuple[str, str], PoseLabel]:
     """Pose labels by (folder, picture); believed where score > 0.5 and flip error < 10°."""
     if not path.is_file():
         raise DataError(f"{path} is missing: it gives pose and landmarks for each picture.")
-    with open(path, newline="") as file:
-        reader = csv.DictReader(file)
-        missing = {"split", "image", "yaw", "pitch", "roll", *LANDMARK_COLUMNS} - set(
-            reader.fieldnames or ()
-        )
-        if missing:
-            raise DataError(f"{path} lacks the columns {', '.join(sorted(missing))}.")
-        return {(row["split"], row["image"]): _pose_label(row) for row in reader}
+    columns = ("split", "image", "yaw", "pitch", "roll", *TRUST_COLUMNS, *LANDMARK_COLUMNS)
+    rows = read_csv(path, columns, "make it again")
+    try:
+        return {(row["split"], row["image"]): _pose_label(row) for row in rows}
+    except ValueError as error:
+        raise DataError(f"{path} is broken: {error}: make it again.") from None
 
 
 def _pose_label(row: dict[str, str]) -> PoseLabel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from train.mtcnn import import_facenet_pytorch
+from train.networks.facenet_pytorch import import_facenet_pytorch
 
 SMALLEST_FACE = 20
 LEAST_SCORE = 0.9

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from realtime.faces import EXPRESSIONS
 from train.data.pictures import Picture
-from train.data.prepared import DataError
+from train.errors import DataError
 
 SYNONYMS = {
     "neutral": ("calm",),

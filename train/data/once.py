@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from train.data.prepared import PreparedFaces
+from train.errors import DataError
+from train.files import read_array, whole
+from train.progress import progress
 
 BATCH = {"cpu": 16, "cuda": 512}
 """Faces at a time. More than 16 do not fit a CPU's caches: 128 at once take twice as long."""
@@ -31,28 +32,26 @@ def computed_once(
     """
     if _is_current(path, path.parent / "faces.npy", (len(data), width)):
         return np.load(path, mmap_mode="r")
-    # Of this process alone: another training may be computing the same.
-    part = path.with_suffix(f".{os.getpid()}.part")
-    try:
+    with whole(path) as part:
         _compute(part, data, width, compute, device, title=path.stem)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
     return np.load(path, mmap_mode="r")
 
 
 def _compute(part: Path, data: PreparedFaces, width: int, compute, device, title: str) -> None:
     found = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=(len(data), width))
-    with torch.inference_mode(), tqdm(total=len(data), desc=title, unit="face") as progress:
+    with torch.inference_mode(), progress(total=len(data), desc=title, unit="face") as done:
         count = BATCH[device.type]
         for start in range(0, len(data), count):
             faces = torch.from_numpy(np.array(data.faces[start : start + count])).to(device)
             found[start : start + count] = compute(faces).float().cpu().numpy()
-            progress.update(len(faces))
+            done.update(len(faces))
     found.flush()
 
 
 def _is_current(path: Path, faces: Path, shape: tuple[int, int]) -> bool:
     if not path.is_file() or path.stat().st_mtime < faces.stat().st_mtime:
         return False
-    return np.load(path, mmap_mode="r").shape == shape
+    try:
+        return read_array(path, "it is made again", mmap_mode="r").shape == shape
+    except DataError:
+        return False

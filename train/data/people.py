@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from train.data.prepared import DataError, PreparedFaces
+from train.data.prepared import PreparedFaces
+from train.errors import DataError
 
 
 class People:

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from realtime.align import FACE_SIZE, TEMPLATE, align, rotation_of, similarity_transform
 from train.data.find_faces import FaceFinder
 from train.data.pose_labels import PoseLabels
-from train.data.prepared import DataError, LabelledFace, write_prepared
+from train.data.prepared import LabelledFace, write_prepared
+from train.errors import DataError
+from train.progress import progress
 
 
 @dataclass(frozen=True)
@@ -146,14 +147,14 @@ def _find_missing(dataset: str, pictures: Sequence[Picture]) -> list[Picture]:
     if not missing:
         return list(pictures)
     finder, found, result = FaceFinder(), 0, []
-    with tqdm(total=missing, desc=f"Finding faces of {dataset}", unit="face") as progress:
+    with progress(total=missing, desc=f"Finding faces of {dataset}", unit="face") as done:
         for picture in pictures:
             if picture.landmarks is None:
                 pixels = read_picture(picture.path, grey=False)
                 points = finder.landmarks(pixels, picture.box)
                 picture = replace(picture, landmarks=points, box=_frame(picture, pixels))
                 found += points is not None
-                progress.update()
+                done.update()
             result.append(picture)
     print(f"MTCNN found {found} of {missing} faces; the others get the average crop.")
     return result
@@ -161,7 +162,7 @@ def _find_missing(dataset: str, pictures: Sequence[Picture]) -> list[Picture]:
 
 def _aligned_rows(dataset, classes, pictures, pose, grey):
     average = _average_of(pictures)
-    for picture in tqdm(pictures, desc=f"Aligning {dataset}", unit="face"):
+    for picture in progress(pictures, desc=f"Aligning {dataset}", unit="face"):
         pixels = read_picture(picture.path, grey)
         located = picture.landmarks is not None
         points = picture.landmarks if located else _in_frame(average, _frame(picture, pixels))

@@ -6,7 +6,6 @@ where unknown, and a name for prepared.json.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,9 +15,9 @@ import torch
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from realtime.faces import HeadPose
-from train.data.prepared import DataError
-from train.decision import file_sha256
+from train.errors import DataError
 from train.export import load_model
+from train.files import file_sha256, read_csv
 from train.run import RunFolder
 
 # Each derives from Exception alone, so there is no common class to name.
@@ -64,12 +63,8 @@ class PoseTable(PoseLabels):
         if not path.is_file():
             raise DataError(f"{path} is missing: it should give the pose of each picture.")
         self.path, self.name = path, path.name
-        with open(path, newline="") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in self.COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise DataError(f"{path} lacks the columns {', '.join(missing)}.")
-            self._rows = {row["image"]: self._angles_of(row) for row in reader}
+        rows = read_csv(path, self.COLUMNS, "mend that line")
+        self._rows = {row["image"]: self._angles_of(row) for row in rows}
 
     def check(self, ids: Iterable[str]) -> None:
         example = ""

@@ -8,14 +8,16 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from realtime.align import FACE_SIZE
+from train.errors import DataError
+from train.files import read_array, read_csv, read_json, whole, write_json
 
 SPLITS = ("train", "validation", "test", "unlabelled")
 POSE = ("yaw", "pitch", "roll")
@@ -25,10 +27,6 @@ COLUMNS = ("id", "split", "label", *POSE, "pose_trusted", "rotation", *POINTS)
 ``roll`` are degrees in the original picture (signs: realtime.faces.HeadPose), ``rotation`` is by
 how many degrees alignment turned it clockwise, ``pose_trusted`` is 1 where pose and landmarks can
 be believed, points are pixels of the original picture."""
-
-
-class DataError(Exception):
-    """The data on disk is not what it should be; the message says which piece and what to do."""
 
 
 @dataclass(frozen=True)
@@ -99,30 +97,42 @@ def write_prepared(
 
     Returns the number of faces in each split. Files appear under their names only once whole.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    faces_part, labels_part = folder / "faces.npy.part", folder / "labels.csv.part"
     shape = (count, FACE_SIZE, FACE_SIZE, channels)
-    faces = np.lib.format.open_memmap(faces_part, mode="w+", dtype=np.uint8, shape=shape)
     counts = dict.fromkeys(SPLITS, 0)
-    with open(labels_part, "w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*COLUMNS, *(f"votes_{name}" for name in classes)])
-        for index, (row, face) in enumerate(rows):
-            faces[index] = face
-            counts[row.split] += 1
-            angles = [f"{angle:.1f}" for angle in row.pose]
-            points = [f"{value:.2f}" for value in row.landmarks.reshape(-1)]
-            trusted, rotation = int(row.pose_trusted), f"{row.rotation:.2f}"
-            writer.writerow(
-                [row.id, row.split, row.label, *angles, trusted, rotation, *points, *row.votes]
-            )
-    faces.flush()
-    del faces
     about = {"dataset": dataset, "classes": classes, "pose_from": pose_from, "counts": counts}
-    os.replace(faces_part, folder / "faces.npy")
-    os.replace(labels_part, folder / "labels.csv")
-    (folder / "prepared.json").write_text(json.dumps(about, indent=2) + "\n")
+    with prepared_files(folder, about) as (faces_part, labels_part):
+        faces = np.lib.format.open_memmap(faces_part, mode="w+", dtype=np.uint8, shape=shape)
+        with open(labels_part, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([*COLUMNS, *(f"votes_{name}" for name in classes)])
+            for index, (row, face) in enumerate(rows):
+                faces[index] = face
+                counts[row.split] += 1
+                writer.writerow(_cells(row))
+        faces.flush()
+        del faces
     return counts
+
+
+def _cells(row: LabelledFace) -> list:
+    angles = [f"{angle:.1f}" for angle in row.pose]
+    points = [f"{value:.2f}" for value in row.landmarks.reshape(-1)]
+    trusted, rotation = int(row.pose_trusted), f"{row.rotation:.2f}"
+    return [row.id, row.split, row.label, *angles, trusted, rotation, *points, *row.votes]
+
+
+@contextmanager
+def prepared_files(folder: Path, about: dict) -> Iterator[tuple[Path, Path]]:
+    """Where to write what becomes faces.npy and labels.csv when the block ends; prepared.json, of
+    `about`, follows them. All three are of one writing: what stops in between leaves no
+    prepared.json, without which the folder is not read."""
+    with whole(folder / "labels.csv") as labels, whole(folder / "faces.npy") as faces:
+        yield faces, labels
+        (folder / "prepared.json").unlink(missing_ok=True)
+    write_json(folder / "prepared.json", about)
+
+
+AGAIN = "prepare the data set again"
 
 
 def read_prepared(folder: Path) -> PreparedFaces:
@@ -130,28 +140,55 @@ def read_prepared(folder: Path) -> PreparedFaces:
     for name in ("prepared.json", "faces.npy", "labels.csv"):
         if not (folder / name).is_file():
             raise DataError(f"{folder} has no {name}: make it with `python -m train prepare`.")
-    classes = tuple(json.loads((folder / "prepared.json").read_text())["classes"])
-    faces = np.load(folder / "faces.npy", mmap_mode="r")
-    with open(folder / "labels.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+    classes = _classes(folder)
+    faces = read_array(folder / "faces.npy", AGAIN, mmap_mode="r")
+    if faces.dtype != np.uint8 or faces.shape[1:3] != (FACE_SIZE,) * 2 or faces.ndim != 4:
+        raise DataError(
+            f"{folder / 'faces.npy'} holds {faces.dtype} {faces.shape}, no aligned faces: {AGAIN}."
+        )
+    votes = [f"votes_{name}" for name in classes]
+    rows = read_csv(folder / "labels.csv", (*COLUMNS, *votes), AGAIN)
     if len(rows) != len(faces):
         raise DataError(
             f"{folder}: labels.csv has {len(rows)} rows and faces.npy {len(faces)} faces: "
-            "prepare the dataset again."
+            f"{AGAIN}."
         )
 
     def numbers(*columns: str) -> np.ndarray:
-        return np.array([[row[column] for column in columns] for row in rows], dtype=np.float32)
+        cells = [[row[column] for column in columns] for row in rows]
+        try:
+            return np.array(cells, dtype=np.float32).reshape(len(rows), len(columns))
+        except ValueError as error:
+            raise DataError(f"{folder / 'labels.csv'}: {error}: {AGAIN}.") from None
 
     index_of = {name: index for index, name in enumerate(classes)} | {"": -1}
+    _check_words(folder / "labels.csv", rows, "label", index_of)
+    _check_words(folder / "labels.csv", rows, "split", SPLITS)
     return PreparedFaces(
         classes=classes,
         faces=faces,
         ids=np.array([row["id"] for row in rows]),
         split=np.array([row["split"] for row in rows]),
         label=np.array([index_of[row["label"]] for row in rows], dtype=np.int64),
-        votes=numbers(*(f"votes_{name}" for name in classes)),
+        votes=numbers(*votes),
         pose=numbers(*POSE),
         pose_trusted=numbers("pose_trusted")[:, 0] > 0,
         rotation=numbers("rotation")[:, 0],
     )
+
+
+def _classes(folder: Path) -> tuple[str, ...]:
+    path = folder / "prepared.json"
+    classes = read_json(path, AGAIN)["classes"]
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise DataError(f"{path} is broken, classes is {classes!r}: {AGAIN}.")
+    return tuple(classes)
+
+
+def _check_words(path: Path, rows: list[dict], column: str, known: Collection[str]) -> None:
+    for number, row in enumerate(rows, start=2):
+        if row[column] not in known:
+            words = ", ".join(filter(None, known))
+            raise DataError(
+                f"{path}, line {number}: there is no {column} {row[column]!r}, only {words}."
+            )

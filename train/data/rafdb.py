@@ -15,7 +15,8 @@ import numpy as np
 
 from realtime.faces import EXPRESSIONS
 from train.data.pictures import Picture
-from train.data.prepared import DataError
+from train.errors import DataError
+from train.files import read_text
 
 CLASSES = EXPRESSIONS[:7]
 CODES = {
@@ -43,7 +44,7 @@ def list_rafdb(source: Path, images: Images) -> list[Picture]:
         raise DataError(f"{source} has no {LIST}: it is not RAF-DB basic as it is handed out.")
     if not folder.is_dir():
         raise DataError(f"{source} has no Image/{images}/: unpack {images}.zip there.")
-    lines = labels.read_text().splitlines()
+    lines = read_text(labels).splitlines()
     return [_picture(source, folder, images, line) for line in lines if line.strip()]
 
 
@@ -64,7 +65,7 @@ def _landmarks(source: Path, stem: str) -> np.ndarray:
     path = source / "Annotation" / "manual" / f"{stem}_manu_attri.txt"
     if not path.is_file():
         raise DataError(f"{path} is missing: it gives the landmarks of the original picture.")
-    lines = path.read_text().splitlines()[:5]
+    lines = read_text(path).splitlines()[:5]
     try:
         return np.array([line.split() for line in lines], dtype=np.float64).reshape(5, 2)
     except ValueError:

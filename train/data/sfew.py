@@ -14,7 +14,7 @@ from typing import Literal
 from realtime.faces import EXPRESSIONS
 from train.data.folders import list_class
 from train.data.pictures import Picture
-from train.data.prepared import DataError
+from train.errors import DataError
 
 CLASSES = EXPRESSIONS[:7]
 FOLDERS = {"train": "Train", "test": "Val"}

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from train.data.once import computed_once
-from train.data.prepared import DataError, PreparedFaces
-from train.decision import file_sha256
+from train.data.prepared import PreparedFaces
+from train.errors import DataError
+from train.files import file_sha256
 from train.run import RunFolder
 
 

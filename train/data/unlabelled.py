@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +10,9 @@ import numpy as np
 
 from train.data.folders import SUFFIXES
 from train.data.pictures import Picture
-from train.data.prepared import SPLITS, DataError, read_prepared
+from train.data.prepared import AGAIN, SPLITS, prepared_files, read_prepared
+from train.errors import DataError
+from train.files import read_json
 
 
 def list_unlabelled(source: Path) -> list[Picture]:
@@ -41,32 +41,27 @@ def join_prepared(sources: Sequence[Path], output: Path) -> dict[str, int]:
     channels = {part.faces.shape[3] for part in parts}
     if len(channels) > 1:
         raise DataError("Some of the faces are grey and some RGB: prepare all with --grey.")
-    output.mkdir(parents=True, exist_ok=True)
     shape = (sum(map(len, parts)), *parts[0].faces.shape[1:])
-    faces_part, labels_part = output / "faces.npy.part", output / "labels.csv.part"
-    faces = np.lib.format.open_memmap(faces_part, mode="w+", dtype=np.uint8, shape=shape)
-    start = 0
-    for part in parts:
-        faces[start : start + len(part)] = part.faces
-        start += len(part)
-    faces.flush()
-    del faces
-    about = json.loads((sources[0] / "prepared.json").read_text())
-    about["dataset"] = " + ".join(
-        json.loads((source / "prepared.json").read_text())["dataset"] for source in sources
-    )
-    about["counts"] = _join_labels(sources, labels_part)
-    os.replace(faces_part, output / "faces.npy")
-    os.replace(labels_part, output / "labels.csv")
-    (output / "prepared.json").write_text(json.dumps(about, indent=2) + "\n")
+    abouts = [read_json(source / "prepared.json", AGAIN) for source in sources]
+    about = dict(abouts[0])
+    about["dataset"] = " + ".join(each["dataset"] for each in abouts)
+    with prepared_files(output, about) as (faces_part, labels_part):
+        faces = np.lib.format.open_memmap(faces_part, mode="w+", dtype=np.uint8, shape=shape)
+        start = 0
+        for part in parts:
+            faces[start : start + len(part)] = part.faces
+            start += len(part)
+        faces.flush()
+        del faces
+        about["counts"] = _join_labels(sources, labels_part)
     return about["counts"]
 
 
 def _join_labels(sources: Sequence[Path], path: Path) -> dict[str, int]:
     counts = dict.fromkeys(SPLITS, 0)
-    with open(path, "w", newline="") as file:
+    with open(path, "w", newline="", encoding="utf-8") as file:
         for source in sources:
-            with open(source / "labels.csv", newline="") as other:
+            with open(source / "labels.csv", newline="", encoding="utf-8") as other:
                 rows = csv.DictReader(other)
                 if source == sources[0]:
                     votes = [name for name in rows.fieldnames if name.startswith("votes_")]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from train.errors import DataError
 from train.networks.inception import HALVINGS, InceptionLayers
 from train.networks.mobilefacenet import FEATURE_DIM, MARGIN, MobileFaceNet, normalised
 
@@ -210,12 +211,16 @@ def halved(side: int, times: int) -> int:
     return -(-side // 2**times)
 
 
+class UnknownNetwork(DataError, ValueError):
+    """A name that is none of ENCODERS."""
+
+
 def build_encoder(name: str, feature_dim: int | None = None) -> Encoder:
-    """The encoder of that name with fresh weights; ValueError lists the names there are.
+    """The encoder of that name with fresh weights; UnknownNetwork lists the names there are.
 
     feature_dim: how many numbers a face becomes; the network's own count by default.
     """
     if name not in ENCODERS:
-        raise ValueError(f"There is no network {name!r}; choose from {', '.join(ENCODERS)}.")
+        raise UnknownNetwork(f"There is no network {name!r}; choose from {', '.join(ENCODERS)}.")
     spec = ENCODERS[name]
     return NETWORKS[type(spec)](spec, feature_dim)

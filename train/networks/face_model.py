@@ -4,23 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.networks.encoders import FaceInput, build_encoder
-
-YAW_BIN_EDGES = (10.0, 20.0, 30.0, 40.0)
-"""Degrees of |yaw| between the five pose classes (IPD-FER, Table 1)."""
+from train.pose import YAW_BIN_EDGES
 
 POSE_SCALE = 15.0
 """Degrees that one unit of the pose head stands for, about the spread of the labels."""
-
-
-def yaw_bin(yaw: Tensor) -> Tensor:
-    """The pose class (int64, 0 to 4) of each yaw in degrees; NaN falls into the last."""
-    edges = torch.tensor(YAW_BIN_EDGES, dtype=yaw.dtype, device=yaw.device)
-    return torch.bucketize(yaw.abs().nan_to_num(nan=90.0), edges)
 
 
 class ExpressionBranch(nn.Module):

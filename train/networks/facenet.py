@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from train.data.prepared import DataError
-from train.decision import file_sha256
-from train.mtcnn import import_facenet_pytorch
+from train.errors import DataError
+from train.files import file_sha256
+from train.networks.facenet_pytorch import import_facenet_pytorch
 
 RELEASE = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9/"
 

@@ -13,9 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from train.data.prepared import DataError
+from train.errors import DataError
 from train.networks.facenet import FACENET, load_facenet
-from train.networks.mobilefacenet import FEATURE_DIM, MARGIN, normalised, read_mobilefacenet
+from train.networks.mobilefacenet import (
+    FEATURE_DIM,
+    MARGIN,
+    normalised,
+    read_mobilefacenet,
+)
 
 CPU_PIECE = 16
 """Faces at a time on a CPU. More do not fit its caches: 128 at once take twice as long."""

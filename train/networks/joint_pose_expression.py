@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.networks.decoder import Decoder
-from train.networks.face_model import YAW_BIN_EDGES, yaw_bin
+from train.pose import YAW_BIN_EDGES, yaw_bin
 
 STAGES = 4
 """Convolutions of stride 2 in G_enc and D_att."""

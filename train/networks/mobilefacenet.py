@@ -122,6 +122,12 @@ class MobileFaceNet(nn.Module):
         return self.linear7(self.conv2(x)).flatten(1)
 
 
+BROKEN = (
+    AttributeError, EOFError, KeyError, RuntimeError, TypeError, ValueError, pickle.UnpicklingError,
+)  # fmt: skip
+"""What torch.load, and what follows it, raise for a file that holds something else."""
+
+
 def read_mobilefacenet(path: Path) -> MobileFaceNet:
     """The network of a state dict, with or without its embedding; ValueError if it is none."""
     network = MobileFaceNet()
@@ -129,7 +135,7 @@ def read_mobilefacenet(path: Path) -> MobileFaceNet:
         state = torch.load(path, map_location="cpu", weights_only=True)
         kept = {name: tensor for name, tensor in state.items() if not name.startswith(EMBEDDING)}
         network.load_state_dict(kept)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, TypeError, AttributeError) as error:
+    except BROKEN as error:
         reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise ValueError(f"{path} is not a MobileFaceNet state dict: {reason}") from None
     return network

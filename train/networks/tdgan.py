@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from train.data.prepared import DataError
+from train.errors import DataError
 from train.networks.encoders import Encoder, build_encoder
 
 HIDDEN = 1024

@@ -18,6 +18,7 @@ from train.augment import Augmentation, Augmenter
 from train.data.batches import Batch
 from train.initial import start_from
 from train.networks.face_model import POSE_SCALE
+from train.options import BelowOne, NotNegative, Positive
 from train.recipes.recipe import Recipe
 from train.schedules import ScheduleName, make_schedule
 
@@ -32,19 +33,19 @@ class BaselineOptions:
     """Encoder of the pose branch."""
     initial: Path | None = None
     """A run with the same networks, from whose best epoch to start."""
-    dropout: float = 0.3
+    dropout: BelowOne = 0.3
     """Share of the feature dropped before the expression classifier."""
-    mixup: float = 0.2
+    mixup: NotNegative = 0.2
     """Parameter of mixup's Beta distribution (Zhang et al. 2018), 0 for none."""
     hard_labels: bool = False
     """Learn the majority's class; without, the distribution of the votes."""
     schedule: ScheduleName = "one-cycle"
     """paper: the rate falls to a tenth after each third of the training."""
-    rate: float = 2e-3
+    rate: Positive = 2e-3
     """Learning rate, at its peak (one-cycle) or at first (paper)."""
-    decay: float = 0.05
+    decay: NotNegative = 0.05
     """Weight decay of AdamW."""
-    clip: float = 5.0
+    clip: Positive = 5.0
     """Largest norm of the gradient."""
     augmentation: Augmentation = field(default_factory=Augmentation)
 

@@ -14,8 +14,10 @@ import numpy as np
 from torch import Tensor
 
 from train.data.batches import Batch
-from train.data.prepared import DataError, PreparedFaces
+from train.data.prepared import PreparedFaces
 from train.data.teacher import taught, teachers_word
+from train.errors import DataError
+from train.options import Share
 from train.recipes.baseline import Baseline, BaselineOptions
 
 
@@ -25,7 +27,7 @@ class DistillOptions(BaselineOptions):
 
     teacher: tuple[Path, ...] = (Path("runs/teacher"),)
     """Run folders whose best epochs teach; of several, the mean is learnt."""
-    share: float = 0.7
+    share: Share = 0.7
     """Weight of the teachers' word; the rest is the annotators'."""
 
 
@@ -36,6 +38,8 @@ class LearnsFromTeachers:
     def __init__(self, options, classes: tuple[str, ...]):
         if options.hard_labels:
             raise DataError("Teachers' words are no single class: leave out --hard-labels.")
+        if not options.teacher:
+            raise DataError("There is no teacher to learn from: give --teacher at least one run.")
         super().__init__(options, classes)
 
     def rows(self, data: PreparedFaces) -> np.ndarray:

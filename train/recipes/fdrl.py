@@ -18,9 +18,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from train.data.prepared import DataError
+from train.errors import DataError
 from train.networks.face_model import FaceModel
 from train.networks.fdrl import FdrlBranch
+from train.options import BelowOne, Count, NotNegative, Positive, Share
 from train.recipes.baseline import Baseline, BaselineOptions, soft_cross_entropy
 from train.recipes.fdrl_equations import (
     Centres,
@@ -36,17 +37,17 @@ from train.schedules import ScheduleName
 class FdrlOptions(BaselineOptions):
     """Hyper-parameters of FDRL; the paper's values where it gives one."""
 
-    latents: int = 9
+    latents: Count = 9
     """M, the number of latent features."""
-    latent_dim: int = 128
+    latent_dim: Count = 128
     """D, numbers in a latent feature and in the expression feature."""
-    delta: float = 0.5
+    delta: Share = 0.5
     """δ, share of the intra-aware feature in the importance-aware one; Inter-RM's is the rest."""
-    lambda1: float = 1e-4
+    lambda1: NotNegative = 1e-4
     """Weight of L_C: a latent feature is much the same in all faces."""
-    lambda2: float = 1.0
+    lambda2: NotNegative = 1.0
     """Weight of L_B: no latent feature is more important than another in the mean of a batch."""
-    lambda3: float = 1e-4
+    lambda3: NotNegative = 1e-4
     """Weight of L_D: the latent features are equally important in all faces of an expression."""
     fdn: bool = True
     """Use FDN. FRN works on what it finds: without, --no-intra and --no-inter are needed too."""
@@ -54,17 +55,17 @@ class FdrlOptions(BaselineOptions):
     """Use Intra-RM, L_B and L_D; without, all latent features have a weight of 1."""
     inter: bool = True
     """Use Inter-RM; without, the expression feature is the sum of the intra-aware ones."""
-    dropout: float = 0.0
+    dropout: BelowOne = 0.0
     """Share of the expression feature dropped before EPN."""
-    mixup: float = 0.0
+    mixup: NotNegative = 0.0
     """Parameter of mixup's Beta distribution, 0 for none."""
     hard_labels: bool = True
     """Learn the majority's class; without, the distribution of the votes."""
     schedule: ScheduleName = "fdrl"
     """fdrl: the rate falls to a tenth after 10, 18, 25 and 32 of 40 epochs."""
-    rate: float = 1e-4
+    rate: Positive = 1e-4
     """Learning rate, at first (fdrl, paper) or at its peak (one-cycle)."""
-    decay: float = 0.0
+    decay: NotNegative = 0.0
     """Weight decay of AdamW; Adam as it is without."""
 
     def lambdas(self) -> dict[str, float]:

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from train.augment import Augmenter
 from train.data.batches import Batch, FaceDataset
 from train.data.identity import identity_features
-from train.data.prepared import DataError, PreparedFaces
+from train.data.prepared import PreparedFaces
+from train.errors import DataError
 from train.initial import start_from
 from train.networks.decoder import Decoder
 from train.networks.encoders import ENCODERS

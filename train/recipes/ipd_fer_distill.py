@@ -16,6 +16,7 @@ from torch import Tensor
 from train.data.batches import Batch
 from train.data.prepared import PreparedFaces
 from train.networks.mobilefacenet import FEATURE_DIM
+from train.options import Share
 from train.recipes.distill import LearnsFromTeachers
 from train.recipes.ipd_fer import IpdFer
 from train.recipes.ipd_fer_options import IpdFerOptions
@@ -27,7 +28,7 @@ class IpdFerDistillOptions(IpdFerOptions):
 
     teacher: tuple[Path, ...] = (Path("runs/teacher"),)
     """Run folders whose best epochs teach; of several, the mean is learnt."""
-    share: float = 0.5
+    share: Share = 0.5
     """Weight of the teachers' word; the rest is the annotators'."""
     hard_labels: bool = False
     """Has to be off: what teachers say is a distribution."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from train.augment import Augmentation
+from train.options import BelowOne, Count, NotNegative, Positive
 from train.schedules import ScheduleName
 
 
@@ -19,21 +20,21 @@ class IpdFerOptions:
     """Network of E_exp and D, by its name in train.networks.encoders; the paper's is resnet18."""
     pose_network: str = "resnet10-half"
     """Network of E_pose, for faces of the same size and colours; the paper's is resnet18."""
-    decoder_width: int | None = None
+    decoder_width: Count | None = None
     """Of G_dec, whose channels fall from 8 times to half of it; that of --network by default."""
     initial: Path | None = None
     """Run folder whose best epoch E_exp, E_pose and D start from."""
-    lambda1: float = 0.001
+    lambda1: NotNegative = 0.001
     """Weight of L^f_neu: D calls the synthesised neutral face neutral."""
-    lambda2: float = 0.001
+    lambda2: NotNegative = 0.001
     """Weight of L^f_exp: D finds the expression in the reconstructed face."""
-    lambda3: float = 1.0
+    lambda3: NotNegative = 1.0
     """Weight of L_id: the synthesised faces show the same person."""
-    lambda4: float = 10.0
+    lambda4: NotNegative = 10.0
     """Weight of L_recon: the synthesised faces look like the input."""
-    beta1: float = 0.5
+    beta1: NotNegative = 0.5
     """Weight of L_cos: f_exp stands at right angles to f_id."""
-    beta2: float = 1.0
+    beta2: NotNegative = 1.0
     """Weight of L_confusion: C_p cannot read the pose from f_exp."""
     pose: bool = True
     """Without: ID-FER. f_pose leaves the sum, and the pose branch is trained by itself."""
@@ -45,21 +46,21 @@ class IpdFerOptions:
     """Use L_id."""
     discriminator: bool = True
     """Use D."""
-    identity_every: int = 1
+    identity_every: Count = 1
     """Take L_id on every so many-th face of a batch only: N costs more than all else on a CPU."""
     hard_labels: bool = True
     """Learn the majority's class; without, the distribution of the votes."""
-    dropout: float = 0.0
+    dropout: BelowOne = 0.0
     """Share of f_exp dropped before C_exp."""
-    mixup: float = 0.0
+    mixup: NotNegative = 0.0
     """Parameter of mixup's Beta distribution for L_exp of line 2 of Algorithm 1, 0 for none."""
     schedule: ScheduleName = "paper"
     """paper: the rate falls to a tenth after each third of the training (every 10 of 30 epochs)."""
-    rate: float = 1e-4
+    rate: Positive = 1e-4
     """Learning rate, at first (paper) or at its peak (one-cycle)."""
-    decay: float = 0.0
+    decay: NotNegative = 0.0
     """Weight decay (as in AdamW) of E_exp, C_exp, E_pose, C_p and D; Adam as it is without."""
-    clip: float = 5.0
+    clip: Positive = 5.0
     """Largest norm of the gradient of each update."""
     augmentation: Augmentation = field(default_factory=Augmentation)
 

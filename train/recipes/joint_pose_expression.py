@@ -29,6 +29,7 @@ from train.networks.joint_pose_expression import (
     Generator,
     IdentityDiscriminator,
 )
+from train.options import BelowOne, Count, NotNegative, Positive
 from train.recipes.baseline import Baseline, BaselineOptions, mixup, soft_cross_entropy
 from train.recipes.ipd_fer import fixed
 from train.recipes.joint_pose_expression_equations import (
@@ -53,18 +54,18 @@ class JointPoseExpressionOptions(BaselineOptions):
     """Generated faces for each real one: 0N to 20N of Figure 5. 0 trains no generator."""
     signed: bool = True
     """Nine pose codes, to the left and to the right; without, the five classes of |yaw|."""
-    identity_dim: int = 50
+    identity_dim: Count = 50
     """Numbers in the identity representation; those of CAAE."""
-    decoder_width: int | None = None
+    decoder_width: Count | None = None
     """Of G_enc and G_dec, whose channels go from this to 8 times and from 8 times to half of it;
     that of --network by default."""
-    alpha: float = 100.0
+    alpha: NotNegative = 100.0
     """Weight of L_con: a face made with its own codes looks like the input."""
-    beta: float = 1.0
+    beta: NotNegative = 1.0
     """Weight of the total variation."""
-    generator_rate: float = 2e-4
+    generator_rate: Positive = 2e-4
     """Learning rate of G, D_att and D_i."""
-    momentum: float = 0.5
+    momentum: BelowOne = 0.5
     """First of the two decays of their Adam."""
 
     def weights(self) -> dict[str, float]:

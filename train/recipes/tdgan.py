@@ -25,11 +25,13 @@ from torch import Tensor, nn
 from train.augment import Augmenter
 from train.data.batches import Batch
 from train.data.people import People
-from train.data.prepared import DataError, PreparedFaces, read_prepared
+from train.data.prepared import PreparedFaces, read_prepared
+from train.errors import DataError
 from train.networks.encoders import build_encoder
 from train.networks.face_model import FaceModel
 from train.networks.identity import load_identity
 from train.networks.tdgan import Generated, TdganBranch, build_generator
+from train.options import BelowOne, Count, NotNegative, Positive
 from train.recipes.baseline import (
     Baseline,
     BaselineOptions,
@@ -70,27 +72,27 @@ class TdganOptions(BaselineOptions):
     """Without: CNN-Base, the same encoder and M_ER trained from end to end. Needs no --faces."""
     dic: bool = True
     """Use dual image consistency, L_D; without, TDGAN-D of Table V."""
-    lambda_gf: float = 0.2
+    lambda_gf: NotNegative = 0.2
     """Weight of D_f in L_C: I_g shows the person of I_f."""
-    lambda_ge: float = 0.8
+    lambda_ge: NotNegative = 0.8
     """Weight of D_e in L_C: I_g shows the expression of I_e."""
-    lambda_d: float = 5.0
+    lambda_d: NotNegative = 5.0
     """Weight of L_D: I_f and I_e can be made again of I_g."""
-    lambda_p: float = 1.0
+    lambda_p: NotNegative = 1.0
     """Weight of L_P: I_g has the representation of I_f."""
     perceptual: str | None = None
     """Take L_P of the features of a frozen recognition network, named as --identity of ipd_fer,
     instead of those of E_f."""
-    decoder_width: int | None = None
+    decoder_width: Count | None = None
     """Of the decoder, whose channels fall by half from 8 times this on; by default the paper's
     64."""
-    generator_rate: float = 2e-4
+    generator_rate: Positive = 2e-4
     """Learning rate of G, D_f and D_e; it follows --schedule."""
-    momentum: float = 0.5
+    momentum: BelowOne = 0.5
     """First of the two decays of their Adam."""
-    judge_every: int = 5
+    judge_every: Count = 5
     """Update D_f at every so many-th step only, lest it leaves G behind."""
-    mixup: float = 0.0
+    mixup: NotNegative = 0.0
     """Parameter of mixup's Beta distribution for CNN-Base, 0 for none."""
 
 
