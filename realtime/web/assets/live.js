@@ -5,6 +5,7 @@ window.liveTab = (element, props, server) => {
   const IN_FLIGHT = 2; // one on its way while the server works on the other
   const WINDOW = 30; // seconds that the plot shows
   const RETRY = 2000; // milliseconds
+  const PATIENCE = 10000; // milliseconds; after a sleep some questions are never answered
 
   const find = (name) => element.querySelector(`[data-live="${name}"]`);
   const [start, stop, camera, size, mirror] = ["start", "stop", "camera", "size", "mirror"].map(find);
@@ -34,9 +35,7 @@ window.liveTab = (element, props, server) => {
 
   async function begin() {
     if (run) return;
-    const mine = (run = { key: null, stream: null, number: 0, waiting: [], shown: [] });
-    samples = [];
-    shownId = null;
+    const mine = (run = { place: null, stream: null, waiting: [], shown: [] });
     start.disabled = true;
     stop.disabled = false;
     say("Asking for the camera …");
@@ -47,12 +46,12 @@ window.liveTab = (element, props, server) => {
 
   function end(message, failed = false) {
     if (!run) return;
-    const { key, stream, waiting } = run;
+    const { place, stream, waiting } = run;
     run = null;
     stream?.getTracks().forEach((track) => track.stop());
     video.srcObject = null;
     waiting.forEach((resolve) => resolve(false));
-    if (key) server.close_stream(key);
+    if (place) server.close_stream(place.key);
     start.disabled = false;
     stop.disabled = true;
     say(message, failed);
@@ -102,8 +101,10 @@ window.liveTab = (element, props, server) => {
         return false;
       }
       if (answer?.key) {
-        mine.key = answer.key;
-        mine.number = 0;
+        // The server counts time and faces anew in each place, and so does what is shown.
+        mine.place = { key: answer.key, number: 0, latest: -1 };
+        samples = [];
+        shownId = null;
         return true;
       }
       if (answer) say(answer.message);
@@ -115,31 +116,35 @@ window.liveTab = (element, props, server) => {
   async function work(mine) {
     while (mine === run) {
       if (!(await nextFrame(mine))) return;
-      const key = mine.key;
-      const frame = { key, number: mine.number++, mirror: mirror.checked, image: capture() };
+      const place = mine.place;
+      const frame = { key: place.key, number: place.number++, mirror: mirror.checked, image: capture() };
       const sent = performance.now();
       const answer = await ask(mine, () => server.frame(frame));
       if (mine !== run) return;
       if (!answer) await pause(RETRY);
       else if (answer.error) end(answer.error, true);
-      else if (answer.over) await takeNewPlace(mine, key);
-      else if (answer.image) await show(mine, answer, performance.now() - sent);
+      else if (answer.over) await takeNewPlace(mine, place);
+      else if (answer.image) await show(mine, place, answer, performance.now() - sent);
     }
   }
 
   // The server ended the stream, as after a long sleep; the first worker to notice opens another.
   async function takeNewPlace(mine, old) {
-    if (mine.key !== old) return;
+    if (mine.place !== old) return;
     mine.reopening ??= takePlace(mine).finally(() => (mine.reopening = null));
     await mine.reopening;
   }
 
   async function ask(mine, question) {
+    let timer;
+    const late = new Promise((_, reject) => (timer = setTimeout(reject, PATIENCE)));
     try {
-      return await question();
+      return await Promise.race([question(), late]);
     } catch {
       if (mine === run) say("The server does not answer. Trying again …", true);
       return null;
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -167,12 +172,12 @@ window.liveTab = (element, props, server) => {
     return grab.toDataURL("image/jpeg", 0.85);
   }
 
-  async function show(mine, answer, trip) {
+  async function show(mine, place, answer, trip) {
     const picture = new Image();
     picture.src = answer.image;
     await picture.decode();
-    if (mine !== run || answer.time < mine.latest) return;
-    mine.latest = answer.time;
+    if (mine !== run || place !== mine.place || answer.time < place.latest) return;
+    place.latest = answer.time;
     if (view.width !== picture.width || view.height !== picture.height) {
       view.width = picture.width;
       view.height = picture.height;

@@ -1,11 +1,16 @@
 """The live tab in Chromium with a fake camera: a face turned to the image's right, tilted clockwise."""
 
+import os
 import re
+import signal
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from realtime.pipeline import FacePipeline
+from realtime.web import streams as streams_module
 from realtime.web.streams import LEASE
 from tests.realtime.web.conftest import PLACES
 
@@ -166,6 +171,113 @@ def test_a_stream_that_the_server_ended_is_opened_again(visit, server):
     page.wait_for_function("/frames/.test(document.querySelector('[data-live=status]').innerText)")
     page.wait_for_timeout(1000)
     assert len(server.streams) == 1 and key not in server.streams._open
+
+
+def picture(page) -> str:
+    return page.evaluate("document.querySelector('[data-live=view]').toDataURL()")
+
+
+def wait_for_another_picture(page) -> None:
+    page.wait_for_function(
+        "(old) => document.querySelector('[data-live=view]').toDataURL() !== old",
+        arg=picture(page),
+        timeout=20_000,
+    )
+
+
+def oldest_sample(page) -> float:
+    """Where the lines of the plot begin, in its pixels from the left."""
+    drawn = part(page, "plot").locator("path").first.get_attribute("d") or ""
+    return min(float(x) for x in re.findall(r"[ML](-?[\d.]+)", drawn))
+
+
+def aged(server, seconds: float):
+    """The one stream, made to have run that long before."""
+    (stream,) = server.streams._open.values()
+    stream._started -= seconds
+    return stream
+
+
+def wait_for_another_stream(page, server, old) -> None:
+    """Until pictures of another stream were answered, and those of the old one are long shown."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        streams = list(server.streams._open.values())
+        if streams and streams[0] is not old and streams[0]._newest > 5:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("No new stream was opened.")
+
+
+@pytest.mark.parametrize("ending", ["the server ends it", "the machine sleeps", "no network"])
+def test_picture_and_plot_go_on_after_the_stream_ended(visit, server, monkeypatch, ending):
+    monkeypatch.setattr(streams_module, "LEASE", 1.0)
+    assert gone(server.streams, 0)
+    page = visit()
+    start(page)
+    old = aged(server, 600)
+    wait_for_another_picture(page)
+    page.wait_for_timeout(1000)  # for samples of the old clock
+    if ending == "the server ends it":
+        server.streams.close(next(iter(server.streams._open)))
+    elif ending == "the machine sleeps":
+        sleep(server)
+    else:
+        page.context.set_offline(True)
+        assert gone(server.streams, 0)
+        page.context.set_offline(False)
+    wait_for_another_stream(page, server, old)
+    wait_for_another_picture(page)
+    assert "frames/s" in part(page, "status").inner_text()
+    page.wait_for_timeout(1000)
+    # Thirty seconds are shown, and the new stream has run for a few.
+    assert oldest_sample(page) > 0.4 * part(page, "plot").bounding_box()["width"]
+
+
+def sleep(server) -> None:
+    """Chromium stands still, as when the lid is closed, until the server has given it up."""
+    browser = [pid for pid, command in descendants(os.getpid()) if "--type=" in command]
+    assert browser
+    for pid in browser:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        assert gone(server.streams, 0)
+    finally:
+        for pid in browser:
+            os.kill(pid, signal.SIGCONT)
+
+
+def descendants(pid: int) -> Iterator[tuple[int, str]]:
+    """The processes that `pid` started, and those that they started, with their command lines."""
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, tasks.read_text().split()):
+            yield child, Path(f"/proc/{child}/cmdline").read_text()
+            yield from descendants(child)
+
+
+def test_a_question_that_is_never_answered_does_not_stop_the_picture(visit):
+    page = visit()
+    lost = []
+
+    def lose(route):
+        if lost_now and "frame" in (route.request.post_data or ""):
+            lost.append(route)  # neither answered nor refused, as with a dead connection
+        else:
+            route.continue_()
+
+    lost_now = False
+    page.route("**/component_server/", lose)
+    start(page)
+    lost_now = True
+    deadline = time.monotonic() + 10
+    while len(lost) < 2 and time.monotonic() < deadline:
+        page.wait_for_timeout(100)
+    lost_now = False
+    page.wait_for_timeout(500)
+    assert len(lost) == 2
+    page.get_by_text("The server does not answer").wait_for()
+    page.get_by_text("frames/s").wait_for()
+    wait_for_another_picture(page)
 
 
 def test_camera_refused(visit):
