@@ -17,10 +17,9 @@ class Networks:
     """
 
     def __init__(self, backend: str = "auto", device: str = "auto"):
-        self._options = {"backend": backend, "device": device}
-        self._recogniser = _SharedRecogniser(MODEL, **self._options)
-        self._picture_detector = _SharedDetector(**self._options)
-        self.detector_description = self._picture_detector.description
+        self._recogniser = _SharedRecogniser(MODEL, backend, device)
+        self._detector = _SharedDetector(backend=backend, device=device)
+        self.detector_description = self._detector.description
 
     @property
     def engines(self) -> dict[str, str]:
@@ -33,16 +32,16 @@ class Networks:
         return self._recogniser.session
 
     def pipeline(self) -> FacePipeline:
-        """For a video or camera: with tracker, smoother and detector of its own. Close it."""
-        return FacePipeline(Detector(**self._options), self._recogniser)
+        """For a video or camera: with a tracker and a smoother of its own. Close it."""
+        return FacePipeline(self._detector, self._recogniser)
 
     def picture_pipeline(self) -> FacePipeline:
-        """For one picture; only one may be in use at a time, as they share a detector. Close it."""
-        return FacePipeline(self._picture_detector, self._recogniser, still=True)
+        """For one picture. Close it."""
+        return FacePipeline(self._detector, self._recogniser, still=True)
 
     def close(self) -> None:
         Recogniser.close(self._recogniser)
-        Detector.close(self._picture_detector)
+        Detector.close(self._detector)
 
     def __enter__(self) -> Networks:
         return self
@@ -59,7 +58,8 @@ class _SharedRecogniser(Recogniser):
 
 
 class _SharedDetector(Detector):
-    """Stays open likewise: opening one for every picture costs time and scatters memory."""
+    """Stays open likewise: opening one for every stream stops the others meanwhile, and one for
+    every picture scatters memory."""
 
     def close(self) -> None:
         pass

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import secrets
 import threading
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import cv2
 import numpy as np
@@ -14,11 +18,25 @@ from realtime.faces import Face
 from realtime.overlay import draw, in_mirror
 from realtime.sinks import face_record
 from realtime.source import Frame, too_small
+from realtime.web.callers import Caller, who_gives_up
 from realtime.web.checks import FRAME_PIXELS, Refused, check_picture
 from realtime.web.networks import Networks
 
 LEASE = 5.0
 """Seconds without a frame after which a stream is over and its place free."""
+
+IN_FLIGHT = 2
+"""Frames of a stream that may be on their way: one is received while another is worked on."""
+
+RATE = 30
+"""Frames of a stream that are worked on in a second, as many as a camera gives. A client that
+sends faster waits, for it would take the processor from everybody else."""
+
+REFUSALS = 20
+"""Refusals of a stream that are answered in a second, for the same reason: each costs a little."""
+
+FRAME_BYTES = 4 << 20
+"""Largest file of a frame; a JPEG of FRAME_PIXELS has at most 3 MB where it is all noise."""
 
 QUALITY = 80
 """JPEG quality of what is sent back."""
@@ -35,31 +53,65 @@ class Streams:
         self._networks = networks
         self._open: dict[str, _Stream] = {}
         self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(IN_FLIGHT * limit, "frames")
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def open(self) -> str | None:
-        """The key of a new stream, None where all places are taken."""
+    def open(self, caller: Caller = Caller()) -> str | None:  # noqa: B008
+        """The key of a new stream for the caller, None where all places are taken.
+
+        While places are free anybody gets one. Where none is, the latest stream of whoever holds
+        too many ends for it: see :func:`realtime.web.callers.who_gives_up`.
+        """
         self.sweep()
+        # Made before the lock is taken, so that the others' streams go on meanwhile.
+        stream = _Stream(self._networks.pipeline(), caller)
         with self._lock:
-            if len(self._open) >= self.limit:
-                return None
-            key = secrets.token_urlsafe(16)
-            self._open[key] = _Stream(self._networks.pipeline())
-            return key
+            ended = self._make_room(caller)
+            key = secrets.token_urlsafe(16) if len(self._open) < self.limit else None
+            if key:
+                self._open[key] = stream
+        for unused in (ended, None if key else stream):
+            if unused:
+                unused.close()
+        return key
+
+    def _make_room(self, caller: Caller) -> _Stream | None:
+        if len(self._open) < self.limit:
+            return None
+        giver = who_gives_up((stream.caller for stream in self._open.values()), caller)
+        theirs = [key for key, stream in self._open.items() if stream.caller == giver]
+        return self._open.pop(theirs[-1]) if theirs else None
 
     def frame(self, key: str, number: int, mirror: bool, picture: str) -> dict | None:
         """What is seen in the next frame; None where the stream is over.
 
-        number: counts up in the stream; a frame that was overtaken by a later one is dropped.
+        number: counts up in the stream; a frame that was overtaken by a later one is dropped, and
+        one that comes while IN_FLIGHT others are on their way.
         mirror: mirror the picture that comes back, not the numbers. picture: a JPEG as data URL.
         The answer holds `image` (a JPEG as data URL; None for a dropped frame), `time` (seconds
         since the stream was opened) and `faces`, as :func:`realtime.sinks.face_record` gives them,
         largest first. Raises Refused for a picture that cannot be used.
         """
         stream = self._open.get(key)
-        return stream and stream.answer(number, mirror, picture)
+        if stream is None:
+            return None
+        with stream.turn() as mine:
+            return stream.answer(number, mirror, picture) if mine else stream.dropped()
+
+    async def frame_in_thread(self, key: str, number: int, mirror: bool, picture: str):
+        """:meth:`frame` for an event loop. A frame that is refused takes no thread."""
+        stream = self._open.get(key)
+        if stream is None:
+            return None
+        with stream.turn() as mine:
+            if mine:
+                await stream.frames.next()
+                loop, work = asyncio.get_running_loop(), (stream.answer, number, mirror, picture)
+                return await loop.run_in_executor(self._threads, *work)
+        await stream.refusals.next()
+        return stream.dropped()
 
     def close(self, key: str) -> None:
         """Ends a stream and frees what belongs to it. An unknown key is fine."""
@@ -80,15 +132,47 @@ class Streams:
     def __exit__(self, *exception) -> None:
         for key in list(self._open):
             self.close(key)
+        self._threads.shutdown()
+
+
+class _Pace:
+    """Lets what waits go on one after the other, `rate` a second; for an event loop."""
+
+    def __init__(self, rate: float):
+        self._gap = 1 / rate
+        self._next = 0.0
+
+    async def next(self) -> None:
+        now = time.monotonic()
+        self._next = max(now, self._next + self._gap)
+        if self._next > now:
+            await asyncio.sleep(self._next - now)
 
 
 class _Stream:
-    def __init__(self, pipeline):
+    def __init__(self, pipeline, caller: Caller):
+        self.caller = caller
+        self.frames, self.refusals = _Pace(RATE), _Pace(REFUSALS)
         self._pipeline = pipeline
         self._lock = threading.Lock()
+        self._turns = threading.BoundedSemaphore(IN_FLIGHT)
         self._started = self.seen = time.monotonic()
         self._newest = -1
         self._closed = False
+
+    @contextmanager
+    def turn(self) -> Iterator[bool]:
+        """Whether a frame may come in; never waits."""
+        mine = self._turns.acquire(blocking=False)
+        try:
+            yield mine
+        finally:
+            if mine:
+                self._turns.release()
+
+    def dropped(self) -> dict:
+        """The answer to a frame that is not looked at."""
+        return {"time": round(time.monotonic() - self._started, 4), "image": None, "faces": []}
 
     def answer(self, number: int, mirror: bool, picture: str) -> dict | None:
         image = _decoded(picture)
@@ -98,7 +182,7 @@ class _Stream:
             self.seen = time.monotonic()
             now = self.seen - self._started
             if number <= self._newest:
-                return {"time": now, "image": None, "faces": []}
+                return self.dropped()
             self._newest = number
             faces = self._pipeline.process(Frame(image, number, now, captured=self.seen))
             self.seen = time.monotonic()
@@ -122,6 +206,11 @@ def _drawn(image: np.ndarray, faces: list[Face], mirror: bool) -> np.ndarray:
 
 def _decoded(picture: str) -> np.ndarray:
     """The RGB picture in a data URL; Refused where it holds none that can be used."""
+    if len(picture) > FRAME_BYTES * 4 / 3 + 100:  # of base64, and the words before it
+        raise Refused(
+            f"The camera's frame is too large: at most {FRAME_BYTES >> 20} MB are taken. "
+            "Choose a smaller size and try again."
+        )
     try:
         data = base64.b64decode(picture.partition(",")[2], validate=True)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
@@ -14,6 +15,7 @@ from realtime.faces import EXPRESSIONS
 from realtime.overlay import AXIS_COLORS, COLORS
 from realtime.sinks import SinkError
 from realtime.web import checks, model
+from realtime.web.callers import Caller, address_of
 from realtime.web.networks import Networks
 from realtime.web.picture import COLUMNS, recognise_picture
 from realtime.web.streams import Streams
@@ -39,16 +41,19 @@ QUIET = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 
 
 def live_tab(streams: Streams) -> None:
-    def open_stream(_) -> dict:
-        key = streams.open()
+    async def open_stream(before: str | None, request: gr.Request) -> dict:
+        """before: the key of the stream that this one comes after, whose place is free then."""
+        await asyncio.to_thread(streams.close, str(before))
+        key = await asyncio.to_thread(streams.open, await caller_of(request))
         places = "The one place is" if streams.limit == 1 else f"All {streams.limit} places are"
         wait = f"{places} taken. Please wait: it starts by itself when one is free."
         return {"key": key, "message": None if key else wait}
 
-    def frame(sent: dict) -> dict:
+    async def frame(sent: dict) -> dict:
         try:
             key, number = str(sent["key"]), int(sent["number"])
-            answer = streams.frame(key, number, bool(sent["mirror"]), str(sent["image"]))
+            picture, mirror = str(sent["image"]), bool(sent["mirror"])
+            answer = await streams.frame_in_thread(key, number, mirror, picture)
         except (TypeError, KeyError, ValueError):
             return {"error": "The page and the server do not fit together. Reload the page."}
         except (checks.Refused, EngineError) as error:
@@ -56,7 +61,7 @@ def live_tab(streams: Streams) -> None:
         return {"over": True} if answer is None else answer
 
     def close_stream(key: str) -> None:
-        streams.close(key)
+        streams.close(str(key))
 
     gr.HTML(
         html_template=(ASSETS / "live.html").read_text(encoding="utf-8"),
@@ -65,6 +70,15 @@ def live_tab(streams: Streams) -> None:
         apply_default_css=False,
         **LINES,
     )
+
+
+async def caller_of(request: gr.Request) -> Caller:
+    """Who calls one of the functions of the live tab."""
+    try:
+        session = str((await request.json())["session_hash"])
+    except (RuntimeError, ValueError):  # not sent as JSON: nothing that the page does
+        session = ""
+    return Caller(address_of(request.client and request.client.host), session)
 
 
 def picture_tab(networks: Networks, visitors: Visitors) -> None:

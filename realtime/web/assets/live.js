@@ -95,7 +95,7 @@ window.liveTab = (element, props, server) => {
   // True with a place at the server; waits for one where all are taken.
   async function takePlace(mine) {
     while (mine === run) {
-      const answer = await ask(mine, () => server.open_stream(null));
+      const answer = await ask(mine, () => server.open_stream(mine.place?.key ?? null));
       if (mine !== run) {
         if (answer?.key) server.close_stream(answer.key);
         return false;

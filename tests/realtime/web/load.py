@@ -1,17 +1,22 @@
 """Several live streams at once, and a picture now and then: what does each of them get?
 
     python -m tests.realtime.web.load --streams 4 --seconds 60
+    python -m tests.realtime.web.load --flood 40 --seconds 8
 
 Starts the page in a process of its own and plays cameras that give 25 frames/s, each with two
 frames on their way, as a browser does. Prints the rate and delay of each stream, the delay of a
-picture meanwhile, and memory and processor time of the server. Linux only: it reads /proc.
+picture meanwhile, and memory and processor time of the server. With --flood it prints instead what
+one camera gets beside a client that never waits, and beside another camera, in turns. Linux only:
+it reads /proc.
 """
 
 from __future__ import annotations
 
 import base64
+import multiprocessing
 import os
 import re
+import secrets
 import subprocess
 import sys
 import threading
@@ -44,6 +49,10 @@ class Options:
     """How long."""
     pictures: bool = True
     """Also send a picture every five seconds."""
+    flood: int = 0
+    """Compare a flooding client, with this many frames on their way, with an honest one."""
+    rounds: int = 5
+    """Of that comparison."""
     port: int = 7871
     """Where the page is served for the time of the test."""
 
@@ -57,10 +66,12 @@ class Seen:
 
 
 class Page:
-    """The live tab's server functions, called as the browser calls them."""
+    """The live tab's server functions, called as the browser of one visitor calls them."""
 
-    def __init__(self, url: str):
-        self._client = httpx.Client(base_url=url, timeout=60)
+    def __init__(self, url: str, connections: int = 100):
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        self._client = httpx.Client(base_url=url, timeout=60, limits=limits)
+        self._session = secrets.token_hex(8)
         components = self._client.get("config").json()["components"]
         self._id = next(
             part["id"]
@@ -69,14 +80,17 @@ class Page:
         )
 
     def call(self, name: str, data):
-        body = {"session_hash": "load", "component_id": self._id, "fn_name": name, "data": data}
+        body = {"session_hash": self._session, "component_id": self._id, "fn_name": name, "data": data}
         answer = self._client.post("gradio_api/component_server", json=body)
         answer.raise_for_status()
         return answer.json()
 
 
-def play(page: Page, picture: str, seconds: float) -> Seen:
-    """One camera: a new frame every 40 ms, dropped while both frames on their way are waited for."""
+def play(page: Page, picture: str, seconds: float, in_flight=IN_FLIGHT, pause=True) -> Seen:
+    """One camera: a new frame every 40 ms, dropped while both frames on their way are waited for.
+
+    Without the pause it floods: each answer is followed by another frame at once.
+    """
     seen, key = Seen(), page.call("open_stream", None)["key"]
     end, numbers = time.monotonic() + seconds, iter(range(10**9))
     lock = threading.Lock()
@@ -91,10 +105,11 @@ def play(page: Page, picture: str, seconds: float) -> Seen:
             if answer.get("image"):
                 seen.delays.append(time.monotonic() - started)
                 seen.faces += len(answer["faces"])
-            time.sleep(max(0.0, IN_FLIGHT / CAMERA_FPS - (time.monotonic() - started)))
+            if pause:
+                time.sleep(max(0.0, in_flight / CAMERA_FPS - (time.monotonic() - started)))
 
-    with ThreadPoolExecutor(IN_FLIGHT) as pool:
-        for job in [pool.submit(work) for _ in range(IN_FLIGHT)]:
+    with ThreadPoolExecutor(in_flight) as pool:
+        for job in [pool.submit(work) for _ in range(in_flight)]:
             job.result()
     page.call("close_stream", key)
     return seen
@@ -124,14 +139,46 @@ def processor(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def beside(url: str, picture: str, seconds: float, in_flight: int) -> None:
+    """A client in a process of its own, which shares no lock with the one that is measured."""
+    play(Page(url), picture, seconds, in_flight, pause=in_flight == IN_FLIGHT)
+
+
+def compare(url: str, picture: str, options: Options) -> None:
+    """Median delays of one camera beside an honest and beside a flooding client, in turns."""
+    page, medians = Page(url), {IN_FLIGHT: [], options.flood: []}
+    for _ in range(options.rounds):
+        for in_flight in medians:
+            sent = (url, picture, options.seconds + 2, in_flight)
+            other = multiprocessing.get_context("spawn").Process(target=beside, args=sent)
+            other.start()
+            time.sleep(3)  # until it has begun
+            delays = play(page, picture, options.seconds - 2).delays
+            other.join()
+            medians[in_flight].append(1000 * np.median(delays))
+    for in_flight, found in medians.items():
+        each = ", ".join(f"{median:.0f}" for median in found)
+        print(f"beside {in_flight} frames in flight: {np.median(found):.0f} ms (rounds: {each})")
+    honest, flooded = (np.median(found) for found in medians.values())
+    print(f"flooded / honest: {flooded / honest:.2f}")
+
+
 def measure(url: str, pid: int, options: Options) -> None:
-    page, image = Page(url), turned_to_the_right()
+    image = turned_to_the_right()
     jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
     picture = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
-    play(page, picture, 2)  # warms up
+    play(Page(url), picture, 2)  # warms up
+    if options.flood:
+        compare(url, picture, options)
+    else:
+        count(url, pid, picture, options)
+
+
+def count(url: str, pid: int, picture: str, options: Options) -> None:
+    """What each of the cameras gets, and what it costs."""
     used, levels = processor(pid), []
     with ThreadPoolExecutor(options.streams + 1) as pool:
-        streams = [pool.submit(play, page, picture, options.seconds) for _ in range(options.streams)]
+        streams = [pool.submit(play, Page(url), picture, options.seconds) for _ in range(options.streams)]
         other = pool.submit(pictures, url, options.seconds) if options.pictures else None
         while not all(stream.done() for stream in streams):
             levels.append(memory(pid))

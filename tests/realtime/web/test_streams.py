@@ -2,16 +2,20 @@
 
 import base64
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 import pytest
 
 from realtime.web import streams as module
+from realtime.web.callers import Caller
 from realtime.web.checks import Refused
 from realtime.web.networks import Networks
 from realtime.web.streams import Streams
 from tests.realtime.web.camera import turned_to_the_right
+from tests.realtime.web.load import Page
+from tests.realtime.web.test_tabs import until
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +113,118 @@ def test_closing_frees_the_threads_of_a_stream(streams, turned):
 def test_bad_frames_are_refused(streams, sent, words):
     with pytest.raises(Refused, match=words):
         streams.frame(streams.open(), 0, False, sent)
+
+
+class Held:
+    """A pipeline whose frames wait until they are let go."""
+
+    def __init__(self):
+        self.inside, self.go = threading.Semaphore(0), threading.Event()
+
+    def process(self, frame):
+        self.inside.release()
+        assert self.go.wait(30)
+        return []
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def held():
+    held = Held()
+    yield held
+    held.go.set()
+
+
+def test_two_frames_are_in_flight_and_the_rest_are_refused_at_once(streams, held, turned):
+    key = streams.open()
+    streams._open[key]._pipeline = held
+    with ThreadPoolExecutor(3) as pool:
+        jobs = [pool.submit(streams.frame, key, number, False, turned) for number in (0, 1)]
+        assert held.inside.acquire(timeout=30)
+        assert until(lambda: not streams._open[key]._turns._value)
+        third = pool.submit(streams.frame, key, 2, False, turned)
+        assert third.result(10)["image"] is None
+        held.go.set()
+        assert all(job.result(10)["image"] for job in jobs)
+    assert streams.frame(key, 3, False, turned)["image"]
+
+
+def test_who_sends_many_frames_takes_no_thread_from_the_others(server, held, turned):
+    flooding, other = Page(server.url), Page(server.url)
+    key = flooding.call("open_stream", None)["key"]
+    server.streams._open[key]._pipeline = held
+    frame = {"mirror": False, "image": turned}
+    with ThreadPoolExecutor(60) as pool:
+        jobs = [
+            pool.submit(flooding.call, "frame", frame | {"key": key, "number": number})
+            for number in range(60)
+        ]
+        assert held.inside.acquire(timeout=30)
+        mine = other.call("open_stream", None)["key"]
+        assert other.call("frame", frame | {"key": mine, "number": 0})["faces"]
+        assert sum(not job.done() for job in jobs) >= module.IN_FLIGHT
+        held.go.set()
+        shown = [bool(job.result(30)["image"]) for job in jobs]
+    assert 1 <= sum(shown) <= module.IN_FLIGHT
+    for key in (key, mine):
+        other.call("close_stream", key)
+
+
+def test_opening_a_stream_does_not_stop_the_others(networks, streams, turned, monkeypatch):
+    first, second = streams.open(), streams.open()
+    inside, go = threading.Event(), threading.Event()
+    make = type(networks).pipeline
+
+    def slow(self):
+        inside.set()
+        assert go.wait(30)
+        return make(self)
+
+    streams.close(second)
+    monkeypatch.setattr(type(networks), "pipeline", slow)
+    with ThreadPoolExecutor(2) as pool:
+        opening = pool.submit(streams.open)
+        assert inside.wait(30)
+        try:
+            assert streams.frame(first, 0, False, turned)["faces"]
+            pool.submit(streams.close, first).result(10)  # waited for the lock of all streams
+        finally:
+            go.set()
+        assert opening.result(30) in streams._open
+
+
+def test_a_stream_opens_no_session_of_its_own(streams, monkeypatch):
+    def opened(*arguments, **options):
+        raise AssertionError("a session was opened")
+
+    monkeypatch.setattr("realtime.detect.open_session", opened)
+    assert streams.open()
+
+
+def test_the_size_of_a_frame_is_known_before_it_is_decoded(streams, monkeypatch):
+    def decoded(*arguments, **options):
+        raise AssertionError("base64 was decoded")
+
+    monkeypatch.setattr(module.base64, "b64decode", decoded)
+    huge = "data:image/jpeg;base64," + "A" * (2 * module.FRAME_BYTES)
+    with pytest.raises(Refused, match="at most 4 MB"):
+        streams.frame(streams.open(), 0, False, huge)
+
+
+@pytest.mark.parametrize(
+    ("holder", "asking"),
+    [
+        (Caller("198.51.100.1", "a"), Caller("198.51.100.2", "b")),
+        (Caller("198.51.100.1", "a"), Caller("198.51.100.1", "b")),
+    ],
+)
+def test_one_visitor_cannot_keep_all_places(streams, turned, holder, asking):
+    first, second = streams.open(holder), streams.open(holder)
+    assert streams.open(holder) is None
+    key = streams.open(asking)
+    assert key and streams.open(holder) is None and streams.open(asking) is None
+    assert streams.frame(first, 0, False, turned)["faces"]
+    assert streams.frame(second, 0, False, turned) is None
+    assert streams.frame(key, 0, False, turned)["faces"]
