@@ -17,15 +17,24 @@ from tests.realtime.web.conftest import free_port
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+        return True
+    except OSError:
+        return False
+
+
 class Running:
     """``python gradio_app.py`` in a process of its own, with a folder for temporary files."""
 
-    def __init__(self, folder: Path, *options: str):
+    def __init__(self, folder: Path, *options: str, **environment: str):
         self.folder, self.port = folder, free_port()
         self.process = subprocess.Popen(
             [sys.executable, "gradio_app.py", "--backend", "onnxruntime", "--port", str(self.port), *options],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=os.environ | {"TMPDIR": str(folder)},
+            env=os.environ | {"TMPDIR": str(folder)} | environment,
         )  # fmt: skip
 
     def __enter__(self):
@@ -72,6 +81,71 @@ def test_with_auth_the_page_asks_who_comes(tmp_path):
     assert "Warning" not in app.errors
 
 
+def test_the_password_may_come_from_where_ps_does_not_show_it(tmp_path):
+    secret = tmp_path / "login"
+    secret.write_text("anna:s3cret:word\n")
+    secret.chmod(0o600)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    for given in ({"FACES_AUTH": "anna:s3cret:word"}, {}):
+        options = [] if given else ["--auth-file", str(secret)]
+        with Running(temporary, *options, "--host", "0.0.0.0", **given) as app:
+            url = f"http://127.0.0.1:{app.port}/"
+            assert httpx.get(f"{url}config").status_code == 401
+            login = {"username": "anna", "password": "s3cret:word"}
+            assert httpx.post(f"{url}login", data=login).status_code == 200
+        assert app.errors == "Stopped.\n" and "s3cret" not in app.printed
+
+
+def test_a_password_that_others_can_read_is_told(tmp_path, capsys):
+    secret = tmp_path / "login"
+    secret.write_text("anna")
+    secret.chmod(0o644)
+    assert gradio_app.main(["--auth-file", str(secret)]) == 1
+    assert f"Say chmod 600 {secret}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not ipv6(), reason="needs IPv6")
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_ipv6(tmp_path, host):
+    with Running(tmp_path, "--host", host) as app:
+        url = f"http://[::1]:{app.port}/"
+        assert url in app.printed
+        assert httpx.get(f"{url}config", headers={"Origin": url[:-1]}).status_code == 200
+    assert app.process.returncode == 0 and app.errors == "Stopped.\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs locks on files")
+def test_the_folder_of_a_server_that_was_killed_goes_and_no_other(tmp_path):
+    stranger, link, outside = (tmp_path / name for name in ("faces-mine", "faces-link", "outside"))
+    for folder in (stranger, outside):
+        folder.mkdir()
+        (folder / "letter.txt").write_text("mine")
+    link.symlink_to(outside)
+    linked = tmp_path / "faces-linked"
+    linked.mkdir()
+    (linked / ".in-use").symlink_to(outside / "letter.txt")
+    own = {stranger, link, outside, linked}
+    with Running(tmp_path) as killed, Running(tmp_path) as living:
+        (dead,) = [folder for folder in set(tmp_path.iterdir()) - own if is_of(killed, folder)]
+        killed.process.kill()
+        killed.process.wait()
+        assert dead.exists()
+        (kept,) = set(tmp_path.iterdir()) - own - {dead}
+        with Running(tmp_path):
+            assert not dead.exists() and kept.exists()
+            assert httpx.get(f"http://127.0.0.1:{living.port}/").status_code == 200
+    assert set(tmp_path.iterdir()) == own
+    assert (outside / "letter.txt").read_text() == "mine" == (stranger / "letter.txt").read_text()
+
+
+def is_of(app: Running, folder: Path) -> bool:
+    """Whether the files of a server are in this folder."""
+    upload = {"files": ("whose.png", folder.name.encode(), "image/png")}
+    (path,) = httpx.post(f"http://127.0.0.1:{app.port}/gradio_api/upload", files=upload).json()
+    return Path(path).is_relative_to(folder)
+
+
 def test_open_to_everybody_is_told(tmp_path):
     with Running(tmp_path, "--host", "0.0.0.0", "--root-path", "/faces") as app:
         config = httpx.get(f"http://127.0.0.1:{app.port}/config").json()
@@ -83,6 +157,9 @@ def test_open_to_everybody_is_told(tmp_path):
     ("options", "words"),
     [
         (["--auth", "anna"], "USER:PASSWORD"),
+        (["--auth-file", "missing"], "--auth-file missing cannot be read: No such file"),
+        (["--auth-file", "missing", "--auth", "anna:s"], "not both"),
+        (["--allow-origin", "example.org"], "like https://example.org"),
         (["--max-streams", "0"], "1 or more"),
         (["--host", "203.0.113.7"], "Cannot listen on 203.0.113.7"),
         (["--port", "99999"], "Choose another --host or --port"),

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from starlette.middleware import Middleware
+
 from realtime.web.checks import FILE_MEGABYTES
+from realtime.web.folder import own_folder
+from realtime.web.guard import Guard, origin
 from realtime.web.networks import Networks
 from realtime.web.streams import LEASE, Streams
+from realtime.web.uploads import Uploads
 from realtime.web.visitors import Visitors
 
 
@@ -41,15 +45,20 @@ def serving(
     max_streams: int = 4,
     login: tuple[str, str] | None = None,
     root_path: str | None = None,
+    allow_origins: tuple[str, ...] = (),
 ) -> Iterator[Server]:
     """Serves the page for as long as the block lasts; then every file of its visitors is gone.
 
-    login: user and password. root_path: where a proxy puts the page. Raises ServerError and
-    EngineError.
+    host: a name or an address, of IPv6 with brackets or without. login: user and password.
+    root_path: where a proxy puts the page. allow_origins: other origins, such as
+    https://example.org, whose pages may use this one. Raises ServerError and EngineError.
     """
+    host = host.strip("[]")
     _check_free(host, port)
+    origins = _origins(allow_origins)
+    in_url = f"[{host}]" if ":" in host else host
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="faces-")))
+        folder = stack.enter_context(own_folder())
         stack.enter_context(_gradio_files_in(folder))
         from realtime.web.page import build, look  # Gradio reads the folder when it is imported
 
@@ -58,14 +67,16 @@ def serving(
         visitors = Visitors(folder)
         page = build(networks, streams, visitors)
         stack.callback(page.close, verbose=False)
+        guard = Middleware(Guard, uploads=Uploads(folder), origins=origins)
         page.launch(
             **look(),
-            server_name=host,
+            app_kwargs={"middleware": [guard]},
+            server_name=in_url,
             server_port=port,
             auth=login,
             root_path=root_path,
             max_file_size=FILE_MEGABYTES << 20,
-            max_threads=2 * max_streams + 8,  # two frames a stream, and some for the rest
+            max_threads=8,  # frames have threads of their own
             footer_links=["api", "settings"],
             prevent_thread_lock=True,
             quiet=True,
@@ -76,19 +87,30 @@ def serving(
         )
         visitors.keep(path for path in folder.rglob("*") if path.is_file())
         stack.enter_context(_every(LEASE / 2, streams.sweep))
-        yield Server(f"http://{host}:{port}/", folder, networks, streams, visitors)
+        yield Server(f"http://{in_url}:{port}/", folder, networks, streams, visitors)
 
 
 def _check_free(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise ServerError(
-                f"Cannot listen on {host}:{port}: {reason}. Choose another --host or --port."
-            ) from None
+    try:
+        # Gradio looks whether the port is free on 127.0.0.1, wherever it is to listen.
+        for address in {host, "127.0.0.1"}:
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((address, port))
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ServerError(
+            f"Cannot listen on {host}:{port}: {reason}. Choose another --host or --port."
+        ) from None
+
+
+def _origins(given: tuple[str, ...]) -> frozenset[str]:
+    known = {text: origin(text) for text in given}
+    for text, found in known.items():
+        if found is None:
+            raise ServerError(f"--allow-origin {text}: give it like https://example.org.")
+    return frozenset(filter(None, known.values()))
 
 
 @contextmanager

@@ -78,7 +78,11 @@ async def caller_of(request: gr.Request) -> Caller:
         session = str((await request.json())["session_hash"])
     except (RuntimeError, ValueError):  # not sent as JSON: nothing that the page does
         session = ""
-    return Caller(address_of(request.client and request.client.host), session)
+    return Caller(_address(request), session)
+
+
+def _address(request: gr.Request) -> str:
+    return address_of(request.client and request.client.host)
 
 
 def picture_tab(networks: Networks, visitors: Visitors) -> None:
@@ -98,6 +102,7 @@ def picture_tab(networks: Networks, visitors: Visitors) -> None:
                 buttons=["fullscreen"],
             )
             _hand_on_as_it_came(given)
+            _fetch_nothing(given)
             examples = gr.Gallery(
                 [(str(EXAMPLES / name), text) for name, text in EXAMPLE_PICTURES.items()],
                 label="Examples: press one (NASA, public domain)",
@@ -136,8 +141,8 @@ def picture_tab(networks: Networks, visitors: Visitors) -> None:
     def recognise(picture: str | None, request: gr.Request):
         if picture is None:
             return None, None, None, None
-        visitors.uploaded(request.session_hash, Path(picture))
-        with _told(), visitors.visitor(request.session_hash).results() as folder:
+        visitors.uploaded(request.session_hash, Path(picture), _address(request))
+        with _told(), visitors.visitor(request.session_hash, _address(request)).results() as folder:
             result = recognise_picture(Path(picture), networks, folder)
         if not result.rows:
             gr.Info("No face was found. Faces need about 40 pixels.")
@@ -169,6 +174,7 @@ def video_tab(networks: Networks, visitors: Visitors) -> None:
         with gr.Column(scale=1):
             given = gr.File(label="Video", file_types=["video"], elem_id="video-input")
             _hand_on_as_it_came(given)
+            _fetch_nothing(given)
             with gr.Row():
                 start = gr.Button(
                     "Start", variant="primary", interactive=False, elem_id="video-start"
@@ -199,14 +205,14 @@ def video_tab(networks: Networks, visitors: Visitors) -> None:
 
     def chosen(path: str | None, request: gr.Request):
         if path:
-            visitors.uploaded(request.session_hash, Path(path))
+            visitors.uploaded(request.session_hash, Path(path), _address(request))
         return _pressable(bool(path)), "Press Start." if path else "Choose a video."
 
     def recognise(path: str | None, request: gr.Request, progress=gr.Progress()):  # noqa: B008
         if path is None:
             raise gr.Error("Choose a video first.", duration=None, print_exception=False)
-        visitors.uploaded(request.session_hash, Path(path))
-        visitor = visitors.visitor(request.session_hash)
+        visitors.uploaded(request.session_hash, Path(path), _address(request))
+        visitor = visitors.visitor(request.session_hash, _address(request))
         stop = visitor.new_job()
         progress(0, "Opening the video")
         with _told(), visitor.results() as folder:
@@ -229,7 +235,7 @@ def video_tab(networks: Networks, visitors: Visitors) -> None:
         )
 
     def cancelled(request: gr.Request) -> str:
-        visitors.visitor(request.session_hash).stop()
+        visitors.visitor(request.session_hash, _address(request)).stop()
         return "Cancelled. Nothing was kept."
 
     def buttons(running: bool):
@@ -274,6 +280,19 @@ def _hand_on_as_it_came(component: gr.Image | gr.File) -> None:
     """Gives the path of the uploaded file to our own readers, which say what is wrong with it;
     Gradio would decode pictures of any size and leave an empty file behind for each video."""
     component.preprocess = lambda payload: payload and payload.path
+
+
+def _fetch_nothing(component: gr.Image | gr.File) -> None:
+    """Takes what was uploaded alone; Gradio would fetch any address that a client names, of any
+    size, and ask a name server abroad about it."""
+    keep = component.async_move_resource_to_block_cache
+
+    async def move(path: str | Path | None) -> str | None:
+        if "://" in str(path):
+            raise gr.Error("Upload the file; addresses are not fetched.", print_exception=False)
+        return await keep(path)
+
+    component.async_move_resource_to_block_cache = move
 
 
 def _pressable(yes: bool) -> dict:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import secrets
 import shutil
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 MOST = 1000
-"""Visitors to remember; before one more comes, the files of the oldest go."""
+"""Visitors to remember; before one more comes, the files go of the one who was longest silent
+among those of the address that has the most."""
 
 
 class Visitor:
     """One page that is open, or one client of the API."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, address: str = ""):
+        self.address = address
         self.uploads: set[Path] = set()
         self._folder = folder
         self._stop = threading.Event()
@@ -81,21 +83,32 @@ class Visitors:
         """Files that belong to all, as the example pictures do."""
         self._kept.update(paths)
 
-    def visitor(self, session: str) -> Visitor:
+    def visitor(self, session: str, address: str = "") -> Visitor:
         """The visitor of a session, who comes to be with the first call."""
         with self._lock:
             if session not in self._visitors:
-                self._visitors[session] = Visitor(self._root / secrets.token_hex(16))
+                folder = self._root / secrets.token_hex(16)
+                self._visitors[session] = Visitor(folder, address)
+            self._visitors.move_to_end(session)
             visitor = self._visitors[session]
-            oldest = next(iter(self._visitors)) if len(self._visitors) > MOST else None
-        if oldest:
-            self.leave(oldest)
+            leaves = self._who_leaves() if len(self._visitors) > MOST else None
+        if leaves:
+            self.leave(leaves)
         return visitor
 
-    def uploaded(self, session: str, path: Path) -> None:
+    def _who_leaves(self) -> str:
+        """The session longest silent of the address that has the most, so that nobody can put
+        the others out by coming again and again."""
+        addresses = Counter(visitor.address for visitor in self._visitors.values())
+        ((crowded, _),) = addresses.most_common(1)
+        return next(
+            session for session, visitor in self._visitors.items() if visitor.address == crowded
+        )
+
+    def uploaded(self, session: str, path: Path, address: str = "") -> None:
         """Notes that a file came from this visitor."""
         if path not in self._kept:
-            self.visitor(session).uploads.add(path)
+            self.visitor(session, address).uploads.add(path)
 
     def leave(self, session: str) -> None:
         """Stops the work for a visitor and removes the files; an upload that another visitor sent

@@ -71,3 +71,21 @@ def test_the_oldest_visitor_makes_room(visitors, monkeypatch):
     for name in "bc":
         visitors.visitor(name)
     assert len(visitors) == 2 and not folder.exists()
+
+
+def test_who_was_here_last_stays(visitors, monkeypatch):
+    monkeypatch.setattr(module, "MOST", 2)
+    with visitors.visitor("active").results() as folder:
+        pass
+    visitors.visitor("silent")
+    visitors.visitor("active")
+    visitors.visitor("new")
+    assert folder.exists() and set(visitors._visitors) == {"active", "new"}
+
+
+def test_who_comes_again_and_again_puts_only_oneself_out(visitors, monkeypatch):
+    monkeypatch.setattr(module, "MOST", 4)
+    visitors.visitor("quiet", "192.0.2.1")
+    for number in range(10):
+        visitors.visitor(f"loud{number}", "192.0.2.2")
+    assert set(visitors._visitors) == {"quiet", "loud7", "loud8", "loud9"}
