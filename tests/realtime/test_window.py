@@ -13,18 +13,22 @@ import pytest
 from realtime.window import display_problem
 
 ROOT = Path(__file__).resolve().parents[2]
-SCREEN = ":87"
 
 
 @pytest.fixture
 def screen():
     if not (shutil.which("Xvfb") and shutil.which("xdotool")):
         pytest.skip("needs Xvfb and xdotool")
+    read, write = os.pipe()
+    # Xvfb takes a number that is free, and tells it when the screen is there.
     server = subprocess.Popen(
-        ["Xvfb", SCREEN, "-screen", "0", "1024x768x24"], stderr=subprocess.DEVNULL
-    )
-    time.sleep(1)
-    yield os.environ | {"DISPLAY": SCREEN, "PYTHONPATH": str(ROOT)}
+        ["Xvfb", "-displayfd", str(write), "-screen", "0", "1024x768x24"],
+        pass_fds=[write], stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(write)
+    with open(read) as told:
+        number = told.readline().strip()
+    yield os.environ | {"DISPLAY": f":{number}", "PYTHONPATH": str(ROOT)}
     server.terminate()
     server.wait()
 
