@@ -88,7 +88,8 @@ class OnnxRuntimeBackend:
                 enable_fallback=False,  # What this module says and raises replaces it.
             )
         except LOAD_ERRORS as error:
-            if options.device == "cuda" and isinstance(error, START_ERRORS):
+            started = not isinstance(error, START_ERRORS) or isinstance(error, UnicodeDecodeError)
+            if options.device == "cuda" and not started:
                 raise EngineError(NO_CUDA) from error
             raise EngineError(
                 f"ONNX Runtime cannot read it as an ONNX model ({_first_line(error)})"

@@ -209,7 +209,7 @@ def test_a_process_that_dies_while_it_builds_holds_nobody_up(cache, tmp_path):
     first, second = start(log, 60), start(log, 0)
     first.stdin.write("\n")
     first.stdin.flush()
-    while not log.exists() and first.poll() is None:
+    while not (log.exists() and log.read_text()) and first.poll() is None:
         time.sleep(0.01)
     second.stdin.write("\n")
     second.stdin.flush()
