@@ -65,6 +65,8 @@ def recognise_video(
     with source, networks.pipeline() as pipeline:
         if source.frames and source.fps and source.frames / source.fps > VIDEO_SECONDS + 1:
             raise _too_long(source)
+        if source.frames and source.frames > VIDEO_FRAMES:
+            raise _too_many(source)
         with Run(source, pipeline, outputs) as run:
             try:
                 run.process(_views(source, progress, stop))
@@ -82,6 +84,13 @@ def _too_long(source: Source) -> Refused:
     )
 
 
+def _too_many(source: Source) -> Refused:
+    return Refused(
+        f"{source.name} has more than {VIDEO_FRAMES} frames. Cut it, or save it with fewer frames "
+        "a second, and try again."
+    )
+
+
 def _views(source: Source, progress, stop: threading.Event) -> Iterator[View]:
     for frame in source:
         if stop.is_set():
@@ -90,10 +99,7 @@ def _views(source: Source, progress, stop: threading.Event) -> Iterator[View]:
         if frame.time > VIDEO_SECONDS + 1:
             raise _too_long(source)
         if frame.index >= VIDEO_FRAMES:
-            raise Refused(
-                f"{source.name} has more than {VIDEO_FRAMES} frames. Cut it, or save it with "
-                "fewer frames a second, and try again."
-            )
+            raise _too_many(source)
         progress(frame.index, source.frames)
         yield View(frame, None)
 

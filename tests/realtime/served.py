@@ -39,11 +39,12 @@ class Served:
         call = f"gradio_api/call/{name}"
         event = self.client.post(call, json={"data": [given]}).json()["event_id"]
         answer = self.client.get(f"{call}/{event}").text
-        kind, _, data = answer.partition("\ndata: ")
-        if "event: error" not in kind:
-            return "taken"
-        found = re.search(r'"error": "((?:[^"\\]|\\.)*)"', data)
-        return found[1].encode().decode("unicode_escape") if found else data.strip()
+        # Long work sends heartbeats before its result.
+        _, failed, error = answer.partition("event: error\ndata: ")
+        if not failed:
+            return "taken" if "event: complete" in answer else "no answer"
+        found = re.search(r'"error": "((?:[^"\\]|\\.)*)"', error)
+        return found[1].encode().decode("unicode_escape") if found else error.strip()
 
     def live(self, body: bytes) -> int:
         """The status that a line of JSON to the live tab gets."""
