@@ -4,6 +4,7 @@
 window.liveTab = (element, props, server) => {
   const IN_FLIGHT = 2; // one on its way while the server works on the other
   const WINDOW = 30; // seconds that the plot shows
+  const STEP = 0.1; // seconds between two samples of it, of which it has no pixels to show more
   const RETRY = 2000; // milliseconds
   const PATIENCE = 10000; // milliseconds; after a sleep some questions are never answered
 
@@ -201,7 +202,7 @@ window.liveTab = (element, props, server) => {
 
   function showFaces({ faces, time }) {
     const face = faces.find(({ id }) => id === shownId) ?? faces[0];
-    who.textContent = face ? `Face #${face.id}: ${face.expression.label}` : "No face in view";
+    write(who, face ? `Face #${face.id}: ${face.expression.label}` : "No face in view");
     for (const { name } of props.expressions) barOf(name, face?.expression.probabilities[name] ?? 0);
     fillRows(rows, faces);
     if (face) {
@@ -209,7 +210,8 @@ window.liveTab = (element, props, server) => {
       const sample = [time, ...values, ...Object.values(face.pose)];
       sample.starts = face.id !== shownId; // another face gets lines of its own
       shownId = face.id;
-      samples.push(sample);
+      const since = time - (samples.at(-1)?.[0] ?? -Infinity);
+      if (sample.starts || since >= STEP || since < 0) samples.push(sample);
     }
     samples = samples.filter(([at]) => time - at <= WINDOW);
     if (time - plotted >= 0.15 || time < plotted) {
@@ -255,8 +257,9 @@ function makeBars(host, expressions) {
     value.textContent = "–";
   }
   return (name, share) => {
-    parts[name].fill.style.width = `${100 * share}%`;
-    parts[name].value.textContent = `${Math.round(100 * share)} %`;
+    // Neither lays the page out anew: it would be done for every bar of every picture.
+    parts[name].fill.style.transform = `scaleX(${share})`;
+    write(parts[name].value, `${Math.round(100 * share)} %`);
   };
 }
 
@@ -269,7 +272,12 @@ function fillRows(body, faces) {
     while (row.cells.length < 5) row.insertCell();
     const angles = Object.values(pose).map(Math.round).map((angle) => `${angle < 0 ? "−" : "+"}${Math.abs(angle)}°`);
     [`#${id}`, expression.label, ...angles].forEach((text, column) => {
-      row.cells[column].textContent = text;
+      write(row.cells[column], text);
     });
   });
+}
+
+// Most texts stay what they were from one picture to the next, and need not be drawn again.
+function write(part, text) {
+  if (part.textContent !== text) part.textContent = text;
 }
