@@ -38,7 +38,7 @@ class Uploads:
             if own > EACH:
                 return (
                     f"You have {EACH // _MEGABYTE} MB on the server with this file, the most that "
-                    "one visitor may have. Reload the page, which deletes your files, and try again."
+                    "one visitor may have. Reload the page, which deletes them, and try again."
                 )
             every = self._coming.total() + _bytes_in(self._folder) + size
             if every > TOTAL:
