@@ -24,7 +24,7 @@ class Networks:
     @property
     def engines(self) -> dict[str, str]:
         """Name of each network → what it really runs with."""
-        return {self.session.path.stem: self.session.description, **self._picture_detector.engines}
+        return {self.session.path.stem: self.session.description, **self._detector.engines}
 
     @property
     def session(self):
