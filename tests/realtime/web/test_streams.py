@@ -141,8 +141,9 @@ def test_two_frames_are_in_flight_and_the_rest_are_refused_at_once(streams, held
     key = streams.open()
     streams._open[key]._pipeline = held
     with ThreadPoolExecutor(3) as pool:
-        jobs = [pool.submit(streams.frame, key, number, False, turned) for number in (0, 1)]
-        assert held.inside.acquire(timeout=30)
+        jobs = [pool.submit(streams.frame, key, 0, False, turned)]
+        assert held.inside.acquire(timeout=30)  # so that the second does not overtake it
+        jobs.append(pool.submit(streams.frame, key, 1, False, turned))
         assert until(lambda: not streams._open[key]._turns._value)
         third = pool.submit(streams.frame, key, 2, False, turned)
         assert third.result(10)["image"] is None
