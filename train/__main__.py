@@ -8,19 +8,19 @@ from importlib import import_module
 import tyro
 from tyro.conf import OmitArgPrefixes
 
-from train.errors import DataError
+from train.errors import UserError
 from train.options import check_options
 
 COMMANDS = {
-    "prepare": "train.prepare:PREPARE",
-    "fit": "train.loop:FIT",
-    "evaluate": "train.evaluate:Evaluate",
-    "calibrate": "train.calibrate:Calibrate",
-    "robustness": "train.robustness:Robustness",
-    "judge": "train.judge:Judge",
-    "visualize": "train.visualize_command:VISUALIZE",
+    "prepare": "train.datasets:PREPARE",
+    "fit": "train.fit:FIT",
+    "evaluate": "train.evaluation.evaluate:Evaluate",
+    "calibrate": "train.evaluation.calibrate:Calibrate",
+    "robustness": "train.evaluation.robustness:Robustness",
+    "judge": "train.evaluation.judge:Judge",
+    "visualize": "train.figures:FIGURES",
     "reproduce": {"ferplus": "train.reproduce:Reproduce"},
-    "export": {"face": "train.export:ExportFace", "mtcnn": "train.mtcnn:ExportMtcnn"},
+    "export": {"face": "train.export.face:ExportFace", "mtcnn": "train.export.mtcnn:ExportMtcnn"},
     "reference": "train.reference:ServeReference",
 }
 """A dataclass with a method `run`, or a dict of further commands, as module:name. A module is
@@ -51,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         chosen = tyro.cli(OmitArgPrefixes[command], prog=" ".join(words), args=rest)
         check_options(chosen)
         return chosen.run() or 0
-    except DataError as error:
+    except UserError as error:
         print(error, file=sys.stderr)
         return 1
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from train.errors import DataError
+from train.errors import UserError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -37,7 +37,7 @@ def cpu_has_bfloat16() -> bool:
 
 
 def make_fabric(device: str, precision: str, devices: int = 1, nodes: int = 1) -> Fabric:
-    """A launched Fabric on the devices asked for; DataError where they cannot be had.
+    """A launched Fabric on the devices asked for; UserError where they cannot be had.
 
     Several devices train as one (distributed data parallel: the gradients are averaged after each
     step). The same as on one device are the number of faces in a step, losses that are means over
@@ -46,14 +46,14 @@ def make_fabric(device: str, precision: str, devices: int = 1, nodes: int = 1) -
     its own device alone, and means over the faces whose pose is known, taken on each device first.
     """
     if device not in ("auto", "cpu", "cuda"):
-        raise DataError(f"Unknown device {device!r}; choose auto, cpu or cuda.")
+        raise UserError(f"Unknown device {device!r}; choose auto, cpu or cuda.")
     if device == "cuda" and not torch.cuda.is_available():
-        raise DataError(
+        raise UserError(
             f"--device cuda: PyTorch {torch.__version__} sees no CUDA device. Install a CUDA build "
             "and a driver, or use --device cpu."
         )
     if device == "cuda" and torch.cuda.device_count() < devices:
-        raise DataError(
+        raise UserError(
             f"--devices {devices}: PyTorch sees {torch.cuda.device_count()} CUDA devices."
         )
     # Here, since loading it takes as long as PyTorch, and not every command has to wait for it.
@@ -65,17 +65,17 @@ def make_fabric(device: str, precision: str, devices: int = 1, nodes: int = 1) -
         if "precision" not in str(error).lower():
             raise
         known = ", ".join(PRECISIONS)
-        raise DataError(f"--precision {precision}: choose auto or one of {known}.") from None
+        raise UserError(f"--precision {precision}: choose auto or one of {known}.") from None
     fabric.launch()
     return fabric
 
 
 def check_one_precision(fabric: Fabric, precision: str) -> None:
-    """DataError on all machines where they have not taken the same one."""
+    """UserError on all machines where they have not taken the same one."""
     if fabric.world_size > 1 and precision in PRECISIONS:
         own = torch.tensor(PRECISIONS.index(precision), device=fabric.device)
         if len(fabric.all_gather(own).unique()) > 1:
-            raise DataError(
+            raise UserError(
                 f"--precision auto is {precision} on this machine and another on others: give all "
                 "of them the same one, say --precision 32-true."
             )

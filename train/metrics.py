@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from train.pose import YAW_BIN_EDGES, turned, yaw_bin
+from train.pose import YAW_BIN_EDGES, yaw_bin
 
 
 @dataclass(frozen=True)
@@ -18,24 +18,6 @@ class Predictions:
     probabilities: np.ndarray
     yaw_bin: np.ndarray
     pose: np.ndarray
-
-
-@torch.no_grad()
-def predict(model, loader, rotation: np.ndarray, fabric) -> Predictions:
-    """Run `model` (train.networks.face_model.FaceModel) over a loader in evaluation mode.
-
-    rotation: (n,), by how many degrees alignment turned each face clockwise.
-    """
-    model.eval()
-    probabilities, bins, poses = [], [], []
-    for batch in loader:
-        with fabric.autocast():
-            output = model(batch.faces.to(fabric.device))
-        probabilities.append(output.expression.float().softmax(dim=1).cpu())
-        bins.append(output.yaw_bin.argmax(dim=1).cpu())
-        poses.append(output.pose.float().cpu())
-    pose = turned(torch.cat(poses), -torch.from_numpy(np.asarray(rotation, dtype=np.float32)))
-    return Predictions(torch.cat(probabilities).numpy(), torch.cat(bins).numpy(), pose.numpy())
 
 
 def expression_scores(probabilities: np.ndarray, label: np.ndarray) -> dict:

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import Annotated, get_args, get_origin, get_type_hints
 
-from train.errors import DataError
+from train.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ FINITE = Bounds(-sys.float_info.max)
 
 
 def check_options(options: object) -> None:
-    """DataError for the first number in a dataclass, or in those inside it, that is out of its
+    """UserError for the first number in a dataclass, or in those inside it, that is out of its
     bounds, or is not finite where it has none."""
     hints = get_type_hints(type(options), include_extras=True)
     for field in dataclasses.fields(options):
@@ -55,7 +55,7 @@ def check_options(options: object) -> None:
 
 def _check(name: str, value: float, bounds: Bounds) -> None:
     if not bounds.hold(value):
-        raise DataError(f"--{name.replace('_', '-')} {value:g}: it has to be {bounds}.")
+        raise UserError(f"--{name.replace('_', '-')} {value:g}: it has to be {bounds}.")
 
 
 def _bounds(hint: object) -> Bounds:

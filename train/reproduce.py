@@ -15,20 +15,20 @@ from itertools import product
 from pathlib import Path
 from typing import Literal
 
-from train.augment import Augmentation
-from train.comparison import by_method, read_result, write_comparison
-from train.cost import inference_cost
+from train.data.augmentation import Augmentation
 from train.data.prepared import PreparedFaces, read_prepared
 from train.devices import AUTO, choose_precision
-from train.errors import DataError
-from train.evaluate import evaluate_run
+from train.errors import UserError
+from train.evaluation.comparison import by_method, read_result, write_comparison
+from train.evaluation.cost import inference_cost
+from train.evaluation.evaluate import evaluate_run
 from train.files import file_sha256
-from train.loop import UNFINISHED, FitOptions, configuration, fit
-from train.methods import METHODS
+from train.fit import UNFINISHED, FitOptions, configuration, fit
 from train.options import Count, Minutes, Positive, Seed
 from train.recipes import RECIPES
-from train.run import RunFolder
-from train.schedules import ScheduleName
+from train.recipes.methods import METHODS
+from train.recipes.schedules import ScheduleName
+from train.runs.folder import RunFolder
 
 MethodName = Literal[tuple(METHODS)]
 
@@ -162,9 +162,9 @@ class Reproduce:
         only_some |= {"identity": self.identity, "faces": self.faces}
         own = {key: value for key, value in only_some.items() if key in known}
         if "identity" in own and self.identity is None:
-            raise DataError(f"{method.title} needs --identity; see `train fit ipd_fer --help`.")
+            raise UserError(f"{method.title} needs --identity; see `train fit ipd_fer --help`.")
         if "faces" in own and self.faces is None and "gan" not in method.without:
-            raise DataError(f"{method.title} needs --faces; see `train fit tdgan --help`.")
+            raise UserError(f"{method.title} needs --faces; see `train fit tdgan --help`.")
         chosen = dict.fromkeys(method.without, False) | method.values
         network = budget["network"]
         budget["network"] = method.networks.get(network, network)
@@ -175,14 +175,14 @@ class Reproduce:
         return how, recipe
 
     def _initial(self, title: str, network: str) -> Path | None:
-        """What a method with this network starts from; DataError where --initial has none for it,
+        """What a method with this network starts from; UserError where --initial has none for it,
         as methods from other starts are not to be compared."""
         if not self.initial:
             return None
         for run in self.initial:
             if RunFolder(run).config()["options"]["network"] == network:
                 return run
-        raise DataError(
+        raise UserError(
             f"{title} has the network {network}, and no run of --initial has: add one "
             f"(`train fit pretrain --network {network}`), or leave {title} out of --methods."
         )
@@ -220,7 +220,7 @@ class Reproduce:
         that goes on."""
         try:
             return run.last.exists() and len(run.log()) >= epochs
-        except DataError:
+        except UserError:
             return False
 
     @staticmethod
@@ -228,7 +228,7 @@ class Reproduce:
         """Whether there are results, whole ones, of what is now the run's best epoch."""
         try:
             return read_result(run, split).checkpoint in (None, file_sha256(RunFolder(run).best))
-        except DataError:
+        except UserError:
             return False
 
     def _compare(self, runs: list[Path]) -> str:

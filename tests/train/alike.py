@@ -9,7 +9,7 @@ import torch
 from tests.train.conftest import load_stand_in
 from tests.train.training import fit_options
 from train.data.prepared import read_prepared
-from train.loop import fit
+from train.fit import fit
 from train.recipes import RECIPES, ipd_fer
 
 SMALL = {"network": "resnet10-half", "decoder_width": 4}

@@ -12,13 +12,13 @@ pytest.importorskip("torch", reason="training needs the train extra")
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-import train.export  # noqa: E402
+import train.export.face  # noqa: E402
 import train.recipes.ipd_fer as ipd_fer  # noqa: E402
 from realtime.align import FACE_SIZE, TEMPLATE  # noqa: E402
 from realtime.faces import EXPRESSIONS  # noqa: E402
 from tests.train.people import write_people  # noqa: E402
 from train.data.prepared import LabelledFace, read_prepared, write_prepared  # noqa: E402
-from train.loop import FitOptions, fit  # noqa: E402
+from train.fit import FitOptions, fit  # noqa: E402
 from train.networks.identity import Identity  # noqa: E402
 from train.recipes.baseline import BaselineOptions  # noqa: E402
 
@@ -101,7 +101,7 @@ def stand_in_identity():
 @pytest.fixture
 def unrounded(monkeypatch):
     """Exported files keep the weights as they were learnt, and so agree with torch closely."""
-    monkeypatch.setattr(train.export, "round_weights", lambda file: None)
+    monkeypatch.setattr(train.export.face, "round_weights", lambda file: None)
 
 
 @pytest.fixture(scope="session")

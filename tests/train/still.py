@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from train.data.prepared import read_prepared
-from train.loop import FitOptions, fit
+from train.fit import FitOptions, fit
 from train.recipes import RECIPES
 from train.recipes.baseline import Baseline, BaselineOptions
 

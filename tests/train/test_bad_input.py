@@ -168,6 +168,16 @@ def entry(key: str, value: object = None):
     return write
 
 
+def older(change):
+    """The change in a run from before config.json had the entry model."""
+
+    def write(path: Path) -> None:
+        entry("model")(path)
+        change(path)
+
+    return write
+
+
 PREPARED = [
     ("faces.npy", cut),
     ("faces.npy", empty),
@@ -209,6 +219,7 @@ def run_copy(tiny_run, tmp_path):
     return shutil.copytree(tiny_run, tmp_path / "copy")
 
 
+MODEL = {"network": "resnet10-half", "pose_network": "resnet10-half", "classes": 8}
 RUNS = [
     ("config.json", cut),
     ("config.json", empty),
@@ -216,11 +227,18 @@ RUNS = [
     ("config.json", folder),
     ("config.json", text("7")),
     ("config.json", entry("options")),
-    ("config.json", entry("options", {})),
+    ("config.json", older(entry("options", {}))),
     ("config.json", entry("classes")),
     ("config.json", entry("classes", "neutral")),
     ("config.json", entry("recipe")),
-    ("config.json", entry("recipe", "astrology")),
+    ("config.json", older(entry("recipe", "astrology"))),
+    ("config.json", entry("model", 7)),
+    ("config.json", entry("model", {})),
+    ("config.json", entry("model", MODEL | {"head": "oracle"})),
+    ("config.json", entry("model", MODEL | {"head": "fdrl"})),
+    ("config.json", entry("model", MODEL | {"classes": "eight"})),
+    ("config.json", entry("model", MODEL | {"network": "resnet9000"})),
+    ("config.json", entry("model", MODEL | {"colour": "blue"})),
     ("best.safetensors", cut),
     ("best.safetensors", empty),
     ("best.safetensors", folder),
@@ -239,7 +257,7 @@ def test_a_run_that_is_broken_is_named(command, name, broken, run_copy, tiny_dat
 
 def test_weights_of_another_network_are_named(run_copy, tiny_data, capsys):
     config = json.loads((run_copy / "config.json").read_text())
-    config["options"]["network"] = "resnet18-half"
+    config["model"]["network"] = "resnet18-half"
     (run_copy / "config.json").write_text(json.dumps(config))
     refused(capsys, ["evaluate", "--run", run_copy, "--data", tiny_data], "best.safetensors", "fit")
 
@@ -360,5 +378,5 @@ def test_an_error_of_the_system_without_a_number_is_a_line(tmp_path, capsys, mon
     def broken(*_):
         raise OSError("image file is truncated")
 
-    monkeypatch.setattr("train.evaluate.read_prepared", broken)
+    monkeypatch.setattr("train.evaluation.evaluate.read_prepared", broken)
     refused(capsys, ["evaluate", "--run", tmp_path], "image file is truncated")

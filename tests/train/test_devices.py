@@ -7,14 +7,9 @@ import torch
 import train.devices
 from tests.train.training import fit_options
 from train.data.prepared import read_prepared
-from train.devices import (
-    check_one_precision,
-    choose_precision,
-    cpu_has_bfloat16,
-    make_fabric,
-)
-from train.errors import DataError
-from train.loop import fit
+from train.devices import check_one_precision, choose_precision, cpu_has_bfloat16, make_fabric
+from train.errors import UserError
+from train.fit import fit
 from train.recipes.baseline import BaselineOptions
 
 SMALL = BaselineOptions(network="resnet10-half", dropout=0.0, mixup=0.0)
@@ -73,7 +68,7 @@ def test_a_run_says_and_keeps_what_was_taken(tiny_data, tmp_path, capsys, proces
     assert "32-true (as the run was started)" in capsys.readouterr().out
     assert precision_of(how.run) == "32-true"
     other = fit_options(tiny_data, how.run, epochs=2, precision="bf16-mixed")
-    with pytest.raises(DataError, match="started with another fit.precision"):
+    with pytest.raises(UserError, match="started with another fit.precision"):
         fit("baseline", other, SMALL, data, resume=True)
 
 
@@ -91,7 +86,7 @@ def test_a_run_in_bfloat16_goes_on_in_it_and_says_that_it_is_slow(
 
 
 def test_a_precision_that_is_none_lists_those_there_are():
-    with pytest.raises(DataError, match="--precision half: choose auto or one of 32-true, bf16"):
+    with pytest.raises(UserError, match="--precision half: choose auto or one of 32-true, bf16"):
         make_fabric("cpu", "half")
 
 
@@ -105,5 +100,5 @@ def test_machines_that_would_differ_stop_all():
     fabric = Two()
     fabric.other = torch.tensor(1)
     check_one_precision(fabric, "bf16-mixed")
-    with pytest.raises(DataError, match="give all of them the same one"):
+    with pytest.raises(UserError, match="give all of them the same one"):
         check_one_precision(fabric, "32-true")

@@ -8,11 +8,12 @@ import sys
 import pytest
 
 from tests.train.people import write_people
-from tests.train.test_loop import SMALL
+from tests.train.test_fit import SMALL
 from tests.train.training import fit_options
 from train.data.batches import FaceDataset, Shard, training_loader
-from train.data.prepared import DataError, read_prepared
-from train.loop import fit
+from train.data.prepared import read_prepared
+from train.errors import UserError
+from train.fit import fit
 
 
 def trained(tmp_path, data, devices):
@@ -79,12 +80,12 @@ def test_shards_divide_each_batch_and_leave_nothing_twice(tiny_data):
 
 def test_a_batch_that_cannot_be_shared_is_one_clear_line(tiny_data):
     data = read_prepared(tiny_data)
-    with pytest.raises(DataError, match="--batch-size 15 cannot be shared by 2 devices"):
+    with pytest.raises(UserError, match="--batch-size 15 cannot be shared by 2 devices"):
         training_loader(FaceDataset(data, data.rows("train")), 15, Shard(0, 2))
 
 
 def test_data_without_validation_faces_is_refused(tiny_data, tmp_path):
     data = read_prepared(tiny_data)
     data = data.only(data.rows("train"))
-    with pytest.raises(DataError, match="has no validation faces"):
+    with pytest.raises(UserError, match="has no validation faces"):
         fit("baseline", fit_options(tiny_data, tmp_path / "run"), SMALL, data, resume=False)

@@ -16,18 +16,18 @@ import torch
 import train.files
 from realtime.faces import EXPRESSIONS
 from tests.train.conftest import tiny_rows
-from train.calibrate import calibrate_run
-from train.checkpoint import save_state
 from train.data.once import computed_once
 from train.data.prepared import read_prepared, write_prepared
-from train.data.unlabelled import join_prepared
-from train.errors import DataError
-from train.evaluate import evaluate_run
-from train.files import read_csv, read_json, whole, write_csv, write_json, write_text
-from train.registry import save_model
-from train.robustness import measure_robustness
-from train.run import RunFolder
-from train.visualize import plot_bars, plot_confusion, plot_log
+from train.datasets.join import join_prepared
+from train.errors import UserError
+from train.evaluation.calibrate import calibrate_run
+from train.evaluation.evaluate import evaluate_run
+from train.evaluation.robustness import measure_robustness
+from train.export.models_json import save_model
+from train.files import read_csv, read_json, save_figure, whole, write_csv, write_json, write_text
+from train.plots import plot_bars, plot_confusion, plot_log
+from train.runs.checkpoint import save_state
+from train.runs.folder import RunFolder
 
 CONFUSION = np.eye(3, dtype=int)
 ROWS = [{"epoch": 1, "seconds": 1.0, "loss_expression": 0.5, "accuracy": 0.5}]
@@ -46,9 +46,9 @@ WRITERS = {
     "text.md": lambda path: write_text(path, "new"),
     "data.json": lambda path: write_json(path, {"new": 1}),
     "table.csv": lambda path: write_csv(path, ROWS),
-    "confusion.png": lambda path: plot_confusion(CONFUSION, ("a", "b", "c"), path),
-    "curves.png": lambda path: plot_log(ROWS, path),
-    "bars.png": lambda path: plot_bars({"a": np.ones(3)}, path),
+    "confusion.png": lambda path: save_figure(plot_confusion(CONFUSION, ("a", "b", "c")), path),
+    "curves.png": lambda path: save_figure(plot_log(ROWS), path),
+    "bars.png": lambda path: save_figure(plot_bars({"a": np.ones(3)}), path),
     "last.safetensors": lambda path: save_state(path, {"weight": torch.ones(2)}),
     "model.onnx": lambda path: save_model(identity_model(), path, {}),
     "log.csv": lambda path: RunFolder(path.parent).write_log(ROWS),
@@ -146,7 +146,7 @@ def test_faces_of_one_writing_never_meet_labels_of_another(tmp_path, monkeypatch
     monkeypatch.setattr(train.files.os, "replace", once)
     with pytest.raises(KeyboardInterrupt):
         write_prepared(tmp_path, "second", EXPRESSIONS, "none", tiny_rows(4, seed=1), 4, channels=1)
-    with pytest.raises(DataError, match="has no prepared.json: make it with"):
+    with pytest.raises(UserError, match="has no prepared.json: make it with"):
         read_prepared(tmp_path)
 
 
@@ -176,13 +176,13 @@ def test_an_entry_that_is_missing_is_named(tmp_path):
     write_json(tmp_path / "a.json", {"outer": {"inner": 1}})
     found = read_json(tmp_path / "a.json", "make it again")
     assert found == {"outer": {"inner": 1}}
-    with pytest.raises(DataError, match="'speed' is missing where .*a.json"):
+    with pytest.raises(UserError, match="'speed' is missing where .*a.json"):
         found["outer"]["speed"]
 
 
 def test_a_row_that_is_too_short_is_named(tmp_path):
     (tmp_path / "a.csv").write_text("x,y\n1,2\n3\n")
-    with pytest.raises(DataError, match="a.csv, line 3: expected 2 columns: mend it"):
+    with pytest.raises(UserError, match="a.csv, line 3: expected 2 columns: mend it"):
         read_csv(tmp_path / "a.csv", ("x",), "mend it")
 
 

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-import train.cost
-import train.loop
+import train.evaluation.cost
+import train.fit
 import train.reproduce
 from train.__main__ import main
-from train.augment import Augmentation
-from train.cost import inference_cost
-from train.data.prepared import DataError
-from train.methods import METHODS
+from train.data.augmentation import Augmentation
+from train.errors import UserError
+from train.evaluation.cost import inference_cost
+from train.recipes.methods import METHODS
 from train.recipes.tdgan import TdganOptions
 from train.reproduce import PAPER, SMALL, Reproduce
-from train.run import plain
+from train.runs.folder import plain
 
 pytestmark = pytest.mark.usefixtures("stand_in_identity")
 
@@ -58,7 +58,7 @@ def test_the_papers_budget_is_the_papers():
 
 @pytest.mark.parametrize("paper", [False, True])
 def test_tdgan_has_an_encoder_of_table_1_that_costs_as_much(paper, monkeypatch):
-    monkeypatch.setattr(train.cost, "TIMED", 1)
+    monkeypatch.setattr(train.evaluation.cost, "TIMED", 1)
     command = Reproduce(faces=Path("people"), paper=paper)
     others, tdgan = (command._options(name, 0)[1] for name in ("baseline", "tdgan"))
     costs = []
@@ -77,14 +77,14 @@ def test_each_method_starts_from_the_run_with_its_network(tmp_path):
     command = Reproduce(faces=Path("people"), initial=both)
     assert command._options("baseline", 0)[1].initial == both[0]
     assert command._options("tdgan", 0)[1].initial == both[1]
-    with pytest.raises(DataError, match="TDGAN has the network inception-56.*train fit pretrain"):
+    with pytest.raises(UserError, match="TDGAN has the network inception-56.*train fit pretrain"):
         dataclasses.replace(command, initial=both[:1])._options("tdgan", 0)
     assert Reproduce()._options("baseline", 0)[1].initial is None
 
 
 def test_without_e_id_there_is_the_baseline_alone():
     Reproduce()._options("baseline", 0)
-    with pytest.raises(DataError, match="IPD-FER needs --identity"):
+    with pytest.raises(UserError, match="IPD-FER needs --identity"):
         Reproduce()._options("ipd_fer", 0)
 
 
@@ -94,15 +94,15 @@ def test_repeating_the_command_ends_in_the_table(command, tmp_path, capsys, monk
     assert dataclasses.replace(command, minutes=0.0).run() == 3
     assert capsys.readouterr().out.startswith("Not finished: 0 of 2 runs are.")
     epochs = []
-    train_epoch = train.loop._train_epoch
+    train_epoch = train.fit._train_epoch
 
     def one_epoch(*arguments):
         epochs.append(arguments[-1])
-        monkeypatch.setattr(train.loop.time, "monotonic", lambda: 1e9)
+        monkeypatch.setattr(train.fit.time, "monotonic", lambda: 1e9)
         return train_epoch(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.loop, "_train_epoch", one_epoch)
+        patch.setattr(train.fit, "_train_epoch", one_epoch)
         assert dataclasses.replace(command, minutes=1.0).run() == 3
     assert epochs == [1]
     monkeypatch.undo()
@@ -123,7 +123,7 @@ def test_repeating_the_command_ends_in_the_table(command, tmp_path, capsys, monk
         assert command.run() == 0
     assert dataclasses.replace(command, test=True).run() == 0
     assert json.loads((tmp_path / "table-test.json").read_text())["split"] == "test"
-    with pytest.raises(DataError, match="started with another options.rate"):
+    with pytest.raises(UserError, match="started with another options.rate"):
         dataclasses.replace(command, rate=0.5).run()
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-import train.loop
+import train.fit
 from engine.session import open_session
-from train.augment import Augmentation
-from train.checkpoint import load_state
-from train.loop import FitOptions, fit
+from train.data.augmentation import Augmentation
+from train.fit import FitOptions, fit
+from train.runs.checkpoint import load_state
 
 STILL = Augmentation(rotation=0, shift=0, zoom=0, light=0, erase=0, blur=0)
 """No augmentation but mirroring."""
@@ -24,16 +24,16 @@ def fit_options(data, run, **changes) -> FitOptions:
 
 def fit_interrupted(monkeypatch, recipe_name, how, options, data) -> None:
     """Train until Ctrl-C comes right after the first epoch was kept, then resume."""
-    keep = train.loop._keep
+    keep = train.fit._keep
 
     def keep_and_stop(*everything):
         keep(*everything)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(train.loop, "_keep", keep_and_stop)
+    monkeypatch.setattr(train.fit, "_keep", keep_and_stop)
     with pytest.raises(KeyboardInterrupt):
         fit(recipe_name, how, options, data, resume=False)
-    monkeypatch.setattr(train.loop, "_keep", keep)
+    monkeypatch.setattr(train.fit, "_keep", keep)
     fit(recipe_name, how, options, data, resume=True)
 
 

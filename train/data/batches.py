@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from train.data.prepared import PreparedFaces
-from train.errors import DataError
+from train.errors import UserError
 from train.pose import turned, yaw_bin
 
 
@@ -125,11 +125,11 @@ def training_loader(
 ) -> DataLoader:
     """Shuffled full batches (batch normalisation dislikes a last batch of one).
 
-    batch_size: over all processes together; DataError where they cannot share it evenly.
+    batch_size: over all processes together; UserError where they cannot share it evenly.
     balance: how far rare classes are drawn more often, see BalancedSampler; 0 draws every face once.
     """
     if batch_size % shard.count:
-        raise DataError(f"--batch-size {batch_size} cannot be shared by {shard.count} devices.")
+        raise UserError(f"--batch-size {batch_size} cannot be shared by {shard.count} devices.")
     whole = len(dataset) > batch_size
     sampler = None
     if balance:

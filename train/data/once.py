@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from train.data.prepared import PreparedFaces
-from train.errors import DataError
+from train.errors import UserError
 from train.files import read_array, whole
 from train.progress import progress
 
@@ -53,5 +53,5 @@ def _is_current(path: Path, faces: Path, shape: tuple[int, int]) -> bool:
         return False
     try:
         return read_array(path, "it is made again", mmap_mode="r").shape == shape
-    except DataError:
+    except UserError:
         return False

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from train.data.prepared import PreparedFaces
-from train.errors import DataError
+from train.errors import UserError
 
 
 class People:
-    """The training faces of a prepared folder whose classes are people; DataError where they are
+    """The training faces of a prepared folder whose classes are people; UserError where they are
     not of several. `count`: K_f, how many people."""
 
     def __init__(self, data: PreparedFaces):
@@ -20,7 +20,7 @@ class People:
         self.faces, self.label = data.faces, data.label
         self.count = len(data.classes)
         if len(np.unique(self.label[self.rows])) < 2:
-            raise DataError("--faces needs training faces of several people: `prepare people`.")
+            raise UserError("--faces needs training faces of several people: `prepare people`.")
 
     def draw(self, count: int) -> tuple[Tensor, Tensor]:
         """So many at random, with replacement: uint8 (count, 112, 112, channels), and who they

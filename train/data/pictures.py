@@ -17,8 +17,10 @@ from realtime.align import FACE_SIZE, TEMPLATE, align, rotation_of, similarity_t
 from train.data.find_faces import FaceFinder
 from train.data.pose_labels import PoseLabels
 from train.data.prepared import LabelledFace, write_prepared
-from train.errors import DataError
+from train.errors import UserError
 from train.progress import progress
+
+SUFFIXES = {".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def write_pictures(
     MTCNN looks for the landmarks that the dataset does not give.
     """
     if not pictures:
-        raise DataError(f"{dataset}: there is not one picture to prepare.")
+        raise UserError(f"{dataset}: there is not one picture to prepare.")
     pose.check(picture.id for picture in pictures)
     if find_faces:
         pictures = _find_missing(dataset, pictures)
@@ -68,7 +70,7 @@ def hold_out(pictures: Sequence[Picture], share: float, seed: int, split: str) -
     Which ones depends on `seed` and on the ids, not on the order of the list.
     """
     if not 0 < share < 1:
-        raise DataError(f"The share of pictures held out must lie between 0 and 1, not {share}.")
+        raise UserError(f"The share of pictures held out must lie between 0 and 1, not {share}.")
     random = np.random.default_rng(seed)
     moved = set()
     training = [picture for picture in pictures if picture.split == "train"]
@@ -79,24 +81,24 @@ def hold_out(pictures: Sequence[Picture], share: float, seed: int, split: str) -
 
 
 def read_picture(path: Path, grey: bool) -> np.ndarray:
-    """A picture file as uint8 (h, w, 1) grey or (h, w, 3) RGB; DataError where it is none."""
+    """A picture file as uint8 (h, w, 1) grey or (h, w, 3) RGB; UserError where it is none."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise DataError(f"{path.parent} has no {path.name}.") from None
+        raise UserError(f"{path.parent} has no {path.name}.") from None
     return decode_picture(data, grey, str(path))
 
 
 def decode_picture(data: bytes, grey: bool, name: str) -> np.ndarray:
     """The bytes of a picture file as uint8 (h, w, 1) grey or (h, w, 3) RGB.
 
-    DataError that calls it `name` where they are no picture.
+    UserError that calls it `name` where they are no picture.
     """
     # OpenCV raises on an empty buffer and returns None for any other that it cannot read.
     flags = cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     if picture is None:
-        raise DataError(f"{name} is not a readable picture.")
+        raise UserError(f"{name} is not a readable picture.")
     return picture[:, :, None] if grey else np.ascontiguousarray(picture[:, :, ::-1])
 
 
@@ -109,14 +111,14 @@ def aligned_face(picture: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray
 
 
 def read_faces(paths: Sequence[Path]) -> np.ndarray:
-    """The largest face in each picture file, aligned: uint8 (n, 112, 112, 3), RGB. DataError for
+    """The largest face in each picture file, aligned: uint8 (n, 112, 112, 3), RGB. UserError for
     the first one without a face that MTCNN finds."""
     finder, faces = FaceFinder(), []
     for path in paths:
         picture = read_picture(path, grey=False)
         points = finder.landmarks(picture)
         if points is None:
-            raise DataError(f"{path}: MTCNN finds no face in it.")
+            raise UserError(f"{path}: MTCNN finds no face in it.")
         faces.append(aligned_face(picture, points)[0])
     return np.stack(faces)
 
@@ -169,7 +171,7 @@ def _aligned_rows(dataset, classes, pictures, pose, grey):
         try:
             face, rotation = aligned_face(pixels, points)
         except ValueError as error:
-            raise DataError(f"{picture.path}: {error}") from None
+            raise UserError(f"{picture.path}: {error}") from None
         angles = pose.angles(picture.id, face, rotation)
         row = LabelledFace(
             id=picture.id,

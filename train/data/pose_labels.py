@@ -15,10 +15,10 @@ import torch
 from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from realtime.faces import HeadPose
-from train.errors import DataError
-from train.export import load_model
+from train.errors import UserError
+from train.runs.load import load_model
 from train.files import file_sha256, read_csv
-from train.run import RunFolder
+from train.runs.folder import RunFolder
 
 # Each derives from Exception alone, so there is no common class to name.
 LOAD_ERRORS = (
@@ -34,7 +34,7 @@ Angles = tuple[float, float, float]
 def pose_labels(table: Path | None, estimator: Path | None) -> PoseLabels:
     """The labels from a CSV, from an estimator (a run folder or an exported ONNX file), or none."""
     if table and estimator:
-        raise DataError("Give --pose or --label-pose, not both.")
+        raise UserError("Give --pose or --label-pose, not both.")
     if table:
         return PoseTable(table)
     return EstimatedPose(estimator) if estimator else PoseLabels()
@@ -46,7 +46,7 @@ class PoseLabels:
     name = "none"
 
     def check(self, ids: Iterable[str]) -> None:
-        """DataError where these pictures cannot be the ones that the labels are for."""
+        """UserError where these pictures cannot be the ones that the labels are for."""
 
     def angles(self, picture_id: str, face: np.ndarray, rotation: float) -> Angles:
         """Yaw, pitch, roll of a picture, whose aligned face, uint8 (112, 112, 1 or 3), was turned
@@ -61,7 +61,7 @@ class PoseTable(PoseLabels):
 
     def __init__(self, path: Path):
         if not path.is_file():
-            raise DataError(f"{path} is missing: it should give the pose of each picture.")
+            raise UserError(f"{path} is missing: it should give the pose of each picture.")
         self.path, self.name = path, path.name
         rows = read_csv(path, self.COLUMNS, "mend that line")
         self._rows = {row["image"]: self._angles_of(row) for row in rows}
@@ -71,7 +71,7 @@ class PoseTable(PoseLabels):
         for example in ids:
             if example in self._rows:
                 return
-        raise DataError(
+        raise UserError(
             f"{self.path} names none of the pictures: the column image should hold names like "
             f"{example}."
         )
@@ -84,7 +84,7 @@ class PoseTable(PoseLabels):
             yaw, pitch, roll = (float(row[name]) for name in self.COLUMNS[1:])
         except (TypeError, ValueError):
             name = row["image"]
-            raise DataError(f"{self.path}: the pose of {name} is not three numbers.") from None
+            raise UserError(f"{self.path}: the pose of {name} is not three numbers.") from None
         return yaw, pitch, roll
 
 
@@ -97,7 +97,7 @@ class EstimatedPose(PoseLabels):
         elif path.is_file():
             weights, self._estimate = path, _from_onnx(path)
         else:
-            raise DataError(f"{path} is neither a run folder nor an ONNX file: no pose estimator.")
+            raise UserError(f"{path} is neither a run folder nor an ONNX file: no pose estimator.")
         self.name = f"pose branch of {path.name}, {weights.name} sha256 {file_sha256(weights)}"
 
     def angles(self, picture_id: str, face: np.ndarray, rotation: float) -> Angles:
@@ -122,10 +122,10 @@ def _from_onnx(path: Path):
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except LOAD_ERRORS as error:
-        raise DataError(f"{path} is not an ONNX file: {str(error).splitlines()[0]}") from None
+        raise UserError(f"{path} is not an ONNX file: {str(error).splitlines()[0]}") from None
     inputs = [node.name for node in session.get_inputs()]
     if inputs != ["faces"] or "pose" not in [node.name for node in session.get_outputs()]:
-        raise DataError(f"{path} has no output pose for an input faces: export it from a run.")
+        raise UserError(f"{path} has no output pose for an input faces: export it from a run.")
 
     def estimate(faces: np.ndarray) -> np.ndarray:
         colour = np.repeat(faces, 3, axis=3) if faces.shape[3] == 1 else faces

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from realtime.align import FACE_SIZE
-from train.errors import DataError
+from train.errors import UserError
 from train.files import read_array, read_csv, read_json, whole, write_json
 
 SPLITS = ("train", "validation", "test", "unlabelled")
@@ -100,7 +100,7 @@ def write_prepared(
     shape = (count, FACE_SIZE, FACE_SIZE, channels)
     counts = dict.fromkeys(SPLITS, 0)
     about = {"dataset": dataset, "classes": classes, "pose_from": pose_from, "counts": counts}
-    with prepared_files(folder, about) as (faces_part, labels_part):
+    with _prepared_files(folder, about) as (faces_part, labels_part):
         faces = np.lib.format.open_memmap(faces_part, mode="w+", dtype=np.uint8, shape=shape)
         with open(labels_part, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -122,7 +122,7 @@ def _cells(row: LabelledFace) -> list:
 
 
 @contextmanager
-def prepared_files(folder: Path, about: dict) -> Iterator[tuple[Path, Path]]:
+def _prepared_files(folder: Path, about: dict) -> Iterator[tuple[Path, Path]]:
     """Where to write what becomes faces.npy and labels.csv when the block ends; prepared.json, of
     `about`, follows them. All three are of one writing: what stops in between leaves no
     prepared.json, without which the folder is not read."""
@@ -135,21 +135,39 @@ def prepared_files(folder: Path, about: dict) -> Iterator[tuple[Path, Path]]:
 AGAIN = "prepare the data set again"
 
 
+def read_labelled(folder: Path, data: PreparedFaces) -> Iterator[tuple[LabelledFace, np.ndarray]]:
+    """What :func:`write_prepared` was given for `folder`, whose faces `data` are."""
+    columns = (*COLUMNS, *(f"votes_{name}" for name in data.classes))
+    for row, face in zip(read_csv(folder / "labels.csv", columns, AGAIN), data.faces, strict=True):
+        points = np.array([row[name] for name in POINTS], dtype=np.float64).reshape(-1, 2)
+        labelled = LabelledFace(
+            id=row["id"],
+            split=row["split"],
+            label=row["label"],
+            votes=tuple(int(float(row[f"votes_{name}"])) for name in data.classes),
+            pose=tuple(float(row[name]) for name in POSE),
+            pose_trusted=float(row["pose_trusted"]) > 0,
+            rotation=float(row["rotation"]),
+            landmarks=points,
+        )
+        yield labelled, face
+
+
 def read_prepared(folder: Path) -> PreparedFaces:
-    """The prepared faces in `folder`; DataError names the piece that is missing or broken."""
+    """The prepared faces in `folder`; UserError names the piece that is missing or broken."""
     for name in ("prepared.json", "faces.npy", "labels.csv"):
         if not (folder / name).is_file():
-            raise DataError(f"{folder} has no {name}: make it with `python -m train prepare`.")
+            raise UserError(f"{folder} has no {name}: make it with `python -m train prepare`.")
     classes = _classes(folder)
     faces = read_array(folder / "faces.npy", AGAIN, mmap_mode="r")
     if faces.dtype != np.uint8 or faces.shape[1:3] != (FACE_SIZE,) * 2 or faces.ndim != 4:
-        raise DataError(
+        raise UserError(
             f"{folder / 'faces.npy'} holds {faces.dtype} {faces.shape}, no aligned faces: {AGAIN}."
         )
     votes = [f"votes_{name}" for name in classes]
     rows = read_csv(folder / "labels.csv", (*COLUMNS, *votes), AGAIN)
     if len(rows) != len(faces):
-        raise DataError(
+        raise UserError(
             f"{folder}: labels.csv has {len(rows)} rows and faces.npy {len(faces)} faces: "
             f"{AGAIN}."
         )
@@ -159,7 +177,7 @@ def read_prepared(folder: Path) -> PreparedFaces:
         try:
             return np.array(cells, dtype=np.float32).reshape(len(rows), len(columns))
         except ValueError as error:
-            raise DataError(f"{folder / 'labels.csv'}: {error}: {AGAIN}.") from None
+            raise UserError(f"{folder / 'labels.csv'}: {error}: {AGAIN}.") from None
 
     index_of = {name: index for index, name in enumerate(classes)} | {"": -1}
     _check_words(folder / "labels.csv", rows, "label", index_of)
@@ -181,7 +199,7 @@ def _classes(folder: Path) -> tuple[str, ...]:
     path = folder / "prepared.json"
     classes = read_json(path, AGAIN)["classes"]
     if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise DataError(f"{path} is broken, classes is {classes!r}: {AGAIN}.")
+        raise UserError(f"{path} is broken, classes is {classes!r}: {AGAIN}.")
     return tuple(classes)
 
 
@@ -189,6 +207,6 @@ def _check_words(path: Path, rows: list[dict], column: str, known: Collection[st
     for number, row in enumerate(rows, start=2):
         if row[column] not in known:
             words = ", ".join(filter(None, known))
-            raise DataError(
+            raise UserError(
                 f"{path}, line {number}: there is no {column} {row[column]!r}, only {words}."
             )

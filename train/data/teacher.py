@@ -11,9 +11,10 @@ from torch import Tensor
 
 from train.data.once import computed_once
 from train.data.prepared import PreparedFaces
-from train.errors import DataError
+from train.errors import UserError
 from train.files import file_sha256
-from train.run import RunFolder
+from train.runs.folder import RunFolder
+from train.runs.load import load_model
 
 
 def teacher_probabilities(
@@ -23,14 +24,11 @@ def teacher_probabilities(
     face and its mirror image: float32 (n, classes), memory-mapped.
 
     Kept in `folder`, beside the faces, as ``teacher-<first 12 digits of the checkpoint's
-    SHA-256>.npy``. DataError where the run has other classes than the data.
+    SHA-256>.npy``. UserError where the run has other classes than the data.
     """
-    # Here, since it knows all recipes, and one of them asks for a teacher.
-    from train.export import load_model
-
     model, config = load_model(run)
     if list(data.classes) != config["classes"]:
-        raise DataError(f"--teacher {run} knows other classes than the data.")
+        raise UserError(f"--teacher {run} knows other classes than the data.")
     model.to(device, memory_format=torch.channels_last)
 
     def probabilities(faces: Tensor) -> Tensor:

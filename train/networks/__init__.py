@@ -1,1 +1,1 @@
-"""Encoders by name, and the face model that inference keeps."""
+"""What is trained and what stays frozen: encoders, heads, generators, recognition networks."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from train.errors import DataError
+from train.errors import UserError
 from train.networks.inception import HALVINGS, InceptionLayers
 from train.networks.mobilefacenet import FEATURE_DIM, MARGIN, MobileFaceNet, normalised
 
@@ -54,7 +54,7 @@ ENCODERS = {
     # Half as wide again: a third of the training time, for comparing methods without a GPU.
     "resnet18-quarter": ResNetSpec(56, 1, 16, (2, 2, 2, 2), stem_stride=1),
     "resnet10-quarter": ResNetSpec(56, 1, 16, (1, 1, 1, 1), stem_stride=2),
-    # Made for phones; can start from the weights of a recognition network (train.initial).
+    # Made for phones; can start from the weights of a recognition network (train.runs.initial).
     "mobilefacenet": EncoderSpec(112, 3, 64),
     # That of TDGAN, with the paper's grey faces and widths; on 56 px as costly as resnet18-half,
     # and half as wide as resnet18-quarter.
@@ -211,7 +211,7 @@ def halved(side: int, times: int) -> int:
     return -(-side // 2**times)
 
 
-class UnknownNetwork(DataError, ValueError):
+class UnknownNetwork(UserError, ValueError):
     """A name that is none of ENCODERS."""
 
 

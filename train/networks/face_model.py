@@ -1,13 +1,21 @@
-"""What inference keeps of every recipe: an expression branch and a pose branch."""
+"""What inference keeps of every recipe: an expression branch and a pose branch.
+
+An :class:`Architecture` says all that it takes to make one with fresh weights, so that a run is
+loaded without knowing how it was trained.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from train.errors import UserError
 from train.networks.encoders import FaceInput, build_encoder
+from train.networks.fdrl import FdrlBranch
+from train.networks.tdgan import TdganBranch
 from train.pose import YAW_BIN_EDGES
 
 POSE_SCALE = 15.0
@@ -94,3 +102,43 @@ class FaceModel(nn.Module):
         pixels = pixels.expand(-1, spec.channels, -1, -1)
         step = pixels.shape[2] // spec.size
         return F.avg_pool2d(pixels, step) if step > 1 else pixels
+
+
+LINEAR = "linear"
+HEADS: dict[str, Callable[..., nn.Module]] = {"fdrl": FdrlBranch, "tdgan": TdganBranch}
+"""Expression branches by the head that they have on their encoder, beside :data:`LINEAR`, that of
+ExpressionBranch. Each is made of the encoder, classes, dropout and options of its own."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A :class:`FaceModel` but for its weights; the entry ``model`` of a run's config.json.
+
+    network, pose_network: by their names in train.networks.encoders. feature_dim: as in FaceModel.
+    head: LINEAR or one of HEADS; head_options: what that takes beside encoder, classes and dropout.
+    """
+
+    network: str
+    pose_network: str
+    classes: int
+    dropout: float = 0.0
+    feature_dim: int | None = None
+    head: str = LINEAR
+    head_options: Mapping[str, float] = field(default_factory=dict)
+
+
+def build_face_model(architecture: Architecture) -> FaceModel:
+    """The model with fresh weights; UserError where this version has no such head."""
+    head, classes, dropout = architecture.head, architecture.classes, architecture.dropout
+    if head != LINEAR and head not in HEADS:
+        known = ", ".join((LINEAR, *HEADS))
+        raise UserError(f"There is no expression head {head!r}, only {known}.")
+    model = FaceModel(
+        architecture.network, architecture.pose_network, classes, dropout, architecture.feature_dim
+    )
+    # After the whole model, linear classifier included: so the same seed gives the same weights as
+    # ever.
+    if head != LINEAR:
+        encoder = model.expression.encoder
+        model.expression = HEADS[head](encoder, classes, dropout, **architecture.head_options)
+    return model

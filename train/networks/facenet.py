@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from train.errors import DataError
+from train.errors import UserError
 from train.files import file_sha256
 from train.networks.facenet_pytorch import import_facenet_pytorch
 
@@ -47,14 +47,14 @@ def load_facenet(spec: str) -> nn.Module:
     """InceptionResnetV1 with the weights that `spec`, a key of FACENET, names.
 
     They are fetched the first time, to where the library looks for them
-    (``$TORCH_HOME/checkpoints``). DataError where they cannot be, or are not those published.
+    (``$TORCH_HOME/checkpoints``). UserError where they cannot be, or are not those published.
     """
     facenet, published = import_facenet_pytorch(), FACENET[spec]
     path = Path(facenet.models.inception_resnet_v1.get_torch_home(), "checkpoints", published.file)
     if not path.is_file():
         _fetch(spec, published, path)
     if file_sha256(path) != published.sha256:
-        raise DataError(
+        raise UserError(
             f"--identity {spec}: {path} is not the file that was published. Delete it, and it is "
             "fetched again."
         )
@@ -66,7 +66,7 @@ def _fetch(spec: str, published: Published, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(RELEASE + published.file, str(path))
     except OSError as error:
-        raise DataError(
+        raise UserError(
             f"--identity {spec}: its weights could not be fetched ({error}). Connect once, or give "
             "the path of a MobileFaceNet state dict."
         ) from None

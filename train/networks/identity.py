@@ -13,14 +13,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from train.errors import DataError
+from train.errors import UserError
 from train.networks.facenet import FACENET, load_facenet
-from train.networks.mobilefacenet import (
-    FEATURE_DIM,
-    MARGIN,
-    normalised,
-    read_mobilefacenet,
-)
+from train.networks.mobilefacenet import FEATURE_DIM, MARGIN, normalised, read_mobilefacenet
 
 CPU_PIECE = 16
 """Faces at a time on a CPU. More do not fit its caches: 128 at once take twice as long."""
@@ -59,7 +54,7 @@ class Identity(nn.Module):
 
 
 def load_identity(spec: str) -> Identity:
-    """E_id by what ``--identity`` says; DataError where it cannot be had.
+    """E_id by what ``--identity`` says; UserError where it cannot be had.
 
     spec: a file with the state dict of a :class:`MobileFaceNet`, or ``facenet-casia`` or
     ``facenet-vggface2`` for the InceptionResnetV1 of facenet-pytorch, which fetches its weights
@@ -73,14 +68,14 @@ def load_identity(spec: str) -> Identity:
 
 def _load_mobilefacenet(path: Path) -> Identity:
     if not path.is_file():
-        raise DataError(
+        raise UserError(
             f"--identity {path}: there is no such file; give a MobileFaceNet state dict, "
             f"{' or '.join(FACENET)}."
         )
     try:
         network = read_mobilefacenet(path)
     except ValueError as error:
-        raise DataError(f"--identity {error}") from None
+        raise UserError(f"--identity {error}") from None
     return Identity(network, side=112, margin=MARGIN)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from train.errors import DataError
+from train.errors import UserError
 from train.networks.encoders import Encoder, build_encoder
 
 HIDDEN = 1024
@@ -158,9 +158,9 @@ class Generator(nn.Module):
 
 
 def map_shape(encoder: Encoder) -> tuple[int, int]:
-    """Channels and side of an encoder's maps; DataError where they are no square."""
+    """Channels and side of an encoder's maps; UserError where they are no square."""
     if not hasattr(encoder, "map_shape"):
-        raise DataError("TDGAN needs an encoder with square maps: another --network.")
+        raise UserError("TDGAN needs an encoder with square maps: another --network.")
     return encoder.map_shape
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from train.errors import DataError
+from train.errors import UserError
 from train.recipes.baseline import Baseline
 from train.recipes.distill import Distill
 from train.recipes.fdrl import Fdrl
@@ -26,9 +26,9 @@ RECIPES = {
 
 
 def recipe_of(run: object, config: Mapping) -> type[Recipe]:
-    """The recipe of a run, by its config.json; DataError, which says which run it was, where this
+    """The recipe of a run, by its config.json; UserError, which says which run it was, where this
     version does not have it."""
     recipe = RECIPES.get(config["recipe"])
     if recipe is None:
-        raise DataError(f"{run}: there is no recipe {config['recipe']!r}, only {', '.join(RECIPES)}.")
+        raise UserError(f"{run}: there is no recipe {config['recipe']!r}, only {', '.join(RECIPES)}.")
     return recipe

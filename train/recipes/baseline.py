@@ -6,7 +6,6 @@ schedule and averaging are theirs too.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from train.augment import Augmentation, Augmenter
+from train.data.augmentation import Augmentation, Augmenter
 from train.data.batches import Batch
-from train.initial import start_from
-from train.networks.face_model import POSE_SCALE
+from train.networks.face_model import POSE_SCALE, build_face_model
 from train.options import BelowOne, NotNegative, Positive
 from train.recipes.recipe import Recipe
-from train.schedules import ScheduleName, make_schedule
+from train.recipes.schedules import ScheduleName, make_schedule
+from train.runs.initial import start_from
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Baseline(Recipe):
 
     def __init__(self, options: BaselineOptions, classes: tuple[str, ...]):
         self.options = options
-        self.model = self.face_model(dataclasses.asdict(options), len(classes))
+        self.model = build_face_model(self.architecture(options, len(classes)))
         self.augment = Augmenter(options.augmentation)
 
     def setup(self, fabric, steps: int) -> None:

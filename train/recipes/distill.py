@@ -16,7 +16,7 @@ from torch import Tensor
 from train.data.batches import Batch
 from train.data.prepared import PreparedFaces
 from train.data.teacher import taught, teachers_word
-from train.errors import DataError
+from train.errors import UserError
 from train.options import Share
 from train.recipes.baseline import Baseline, BaselineOptions
 
@@ -37,9 +37,9 @@ class LearnsFromTeachers:
 
     def __init__(self, options, classes: tuple[str, ...]):
         if options.hard_labels:
-            raise DataError("Teachers' words are no single class: leave out --hard-labels.")
+            raise UserError("Teachers' words are no single class: leave out --hard-labels.")
         if not options.teacher:
-            raise DataError("There is no teacher to learn from: give --teacher at least one run.")
+            raise UserError("There is no teacher to learn from: give --teacher at least one run.")
         super().__init__(options, classes)
 
     def rows(self, data: PreparedFaces) -> np.ndarray:

@@ -12,15 +12,14 @@ where it is done. The pose branch learns beside the method, as in the baseline.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from train.errors import DataError
-from train.networks.face_model import FaceModel
-from train.networks.fdrl import FdrlBranch
+from train.errors import UserError
+from train.networks.face_model import Architecture
 from train.options import BelowOne, Count, NotNegative, Positive, Share
 from train.recipes.baseline import Baseline, BaselineOptions, soft_cross_entropy
 from train.recipes.fdrl_equations import (
@@ -30,7 +29,7 @@ from train.recipes.fdrl_equations import (
     distribution_loss,
     joint_loss,
 )
-from train.schedules import ScheduleName
+from train.recipes.schedules import ScheduleName
 
 
 @dataclass(frozen=True)
@@ -84,19 +83,18 @@ class Fdrl(Baseline):
     betas = (0.5, 0.999)  # section 4.2; one-cycle moves the first of them by itself
 
     @classmethod
-    def face_model(cls, options: Mapping, classes: int) -> FaceModel:
+    def architecture(cls, options: FdrlOptions, classes: int) -> Architecture:
         """The usual model with FDN, FRN and EPN in the place of its classifier."""
-        model = super().face_model(options, classes)
-        if options["fdn"]:
-            model.expression = FdrlBranch(
-                model.expression.encoder, classes, options["dropout"], options["latents"],
-                options["latent_dim"], options["delta"], options["intra"], options["inter"],
-            )  # fmt: skip
-        return model
+        architecture = super().architecture(options, classes)
+        if not options.fdn:
+            return architecture
+        head = {"latents": options.latents, "dim": options.latent_dim, "delta": options.delta}
+        head |= {"intra": options.intra, "inter": options.inter}
+        return dataclasses.replace(architecture, head="fdrl", head_options=head)
 
     def __init__(self, options: FdrlOptions, classes: tuple[str, ...]):
         if not options.fdn and (options.intra or options.inter):
-            raise DataError("FRN works on what FDN finds: --no-fdn needs --no-intra --no-inter.")
+            raise UserError("FRN works on what FDN finds: --no-fdn needs --no-intra --no-inter.")
         super().__init__(options, classes)
         self.latent_centres = Centres(options.latents, options.latent_dim)
         self.class_centres = Centres(len(classes), options.latents)

@@ -11,7 +11,6 @@ train/README.md and said here where it is done.
 
 from __future__ import annotations
 
-import dataclasses
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,17 +19,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train.augment import Augmenter
+from train.data.augmentation import Augmenter
 from train.data.batches import Batch, FaceDataset
+from train.data.examples import examples
 from train.data.identity import identity_features
 from train.data.prepared import PreparedFaces
-from train.errors import DataError
-from train.initial import start_from
+from train.errors import UserError
+from train.files import save_figure
 from train.networks.decoder import Decoder
 from train.networks.encoders import ENCODERS
-from train.networks.face_model import ExpressionBranch
+from train.networks.face_model import ExpressionBranch, build_face_model
 from train.networks.identity import load_identity
 from train.networks.mobilefacenet import FEATURE_DIM
+from train.plots import plot_faces
 from train.recipes.baseline import majority, mixup, pose_error
 from train.recipes.ipd_fer_equations import (
     classification_loss,
@@ -48,8 +49,8 @@ from train.recipes.ipd_fer_equations import (
 )
 from train.recipes.ipd_fer_options import IpdFerOptions
 from train.recipes.recipe import Recipe, load_states, states
-from train.schedules import make_schedule
-from train.visualize import examples, plot_faces
+from train.recipes.schedules import make_schedule
+from train.runs.initial import start_from
 
 
 @contextmanager
@@ -87,11 +88,11 @@ class IpdFer(Recipe):
 
     def __init__(self, options: IpdFerOptions, classes: tuple[str, ...]):
         if "neutral" not in classes:
-            raise DataError("IPD-FER needs a class named neutral: its synthesised faces are that.")
+            raise UserError("IPD-FER needs a class named neutral: its synthesised faces are that.")
         spec = _common_input(options.network, options.pose_network)
         self.options = options
         self.neutral = classes.index("neutral")
-        self.model = self.face_model(dataclasses.asdict(options), len(classes))
+        self.model = build_face_model(self.architecture(options, len(classes)))
         width = options.decoder_width or spec.width
         self.decoder = Decoder(FEATURE_DIM, spec.channels, spec.size, width)
         self.discriminator = ExpressionBranch(options.network, len(classes), dropout=0.0)
@@ -263,7 +264,7 @@ class IpdFer(Recipe):
         """Figure 9 on eight validation faces."""
         dataset = FaceDataset(data, examples(data, data.rows("validation")), extra)
         batch = dataset.__getitems__(range(len(dataset))).to(self.fabric.device)
-        plot_faces(self.synthesise(batch.faces, batch.extra), path)
+        save_figure(plot_faces(self.synthesise(batch.faces, batch.extra)), path)
 
     def state(self) -> dict:
         return {
@@ -279,10 +280,10 @@ class IpdFer(Recipe):
 
 
 def _common_input(network: str, pose_network: str):
-    """The spec of `network`; DataError unless both look at faces of one size and colour."""
+    """The spec of `network`; UserError unless both look at faces of one size and colour."""
     spec, pose_spec = (ENCODERS.get(name) for name in (network, pose_network))
     if not spec or not pose_spec:
-        raise DataError(f"The networks are {', '.join(ENCODERS)}; not {network}, {pose_network}.")
+        raise UserError(f"The networks are {', '.join(ENCODERS)}; not {network}, {pose_network}.")
     if (spec.size, spec.channels) != (pose_spec.size, pose_spec.channels):
-        raise DataError(f"{network} and {pose_network} do not look at the same picture of a face.")
+        raise UserError(f"{network} and {pose_network} do not look at the same picture of a face.")
     return spec

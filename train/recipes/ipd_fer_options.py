@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from train.augment import Augmentation
+from train.data.augmentation import Augmentation
 from train.options import BelowOne, Count, NotNegative, Positive
-from train.schedules import ScheduleName
+from train.recipes.schedules import ScheduleName
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from train.data.batches import Batch, FaceDataset
+from train.data.examples import examples
 from train.data.prepared import PreparedFaces
+from train.files import save_figure
 from train.networks.joint_pose_expression import (
     AttributeCodes,
     AttributeDiscriminator,
@@ -30,6 +32,7 @@ from train.networks.joint_pose_expression import (
     IdentityDiscriminator,
 )
 from train.options import BelowOne, Count, NotNegative, Positive
+from train.plots import plot_faces
 from train.recipes.baseline import Baseline, BaselineOptions, mixup, soft_cross_entropy
 from train.recipes.ipd_fer import fixed
 from train.recipes.joint_pose_expression_equations import (
@@ -42,7 +45,6 @@ from train.recipes.joint_pose_expression_equations import (
     variation_loss,
 )
 from train.recipes.recipe import load_states, states
-from train.visualize import examples, plot_faces
 
 
 @dataclass(frozen=True)
@@ -250,7 +252,8 @@ class JointPoseExpression(Baseline):
         frontal = self.codes.pose_class(torch.zeros(len(expression), device=device))
         made = self.synthesise(faces, self.codes(expression, frontal))
         columns = {"input": self.model.expression_input(faces).cpu().numpy()}
-        plot_faces(columns | dict(zip(data.classes, made.swapaxes(0, 1))), path)
+        columns |= dict(zip(data.classes, made.swapaxes(0, 1)))
+        save_figure(plot_faces(columns), path)
 
     def state(self) -> dict:
         if not self.options.generated:

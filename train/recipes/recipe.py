@@ -1,4 +1,4 @@
-"""What every recipe offers to train.loop."""
+"""What every recipe offers to train.fit."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 from torch import Tensor
 
 from train.data.batches import Batch, FaceDataset, evaluation_loader
+from train.data.predictions import predict
 from train.data.prepared import PreparedFaces
-from train.metrics import expression_scores, pose_scores, predict
-from train.networks.face_model import FaceModel
+from train.metrics import expression_scores, pose_scores
+from train.networks.face_model import Architecture, FaceModel
 
 
 def states(parts: Mapping) -> dict[str, dict]:
@@ -36,10 +37,10 @@ class Recipe(ABC):
     model: FaceModel
 
     @classmethod
-    def face_model(cls, options: Mapping, classes: int) -> FaceModel:
-        """The model with fresh weights; options: those of the recipe, as config.json holds them."""
-        networks = options["network"], options["pose_network"]
-        return FaceModel(*networks, classes, options["dropout"], cls.feature_dim)
+    def architecture(cls, options, classes: int) -> Architecture:
+        """What :attr:`model` is; options: those of the recipe."""
+        networks = options.network, options.pose_network
+        return Architecture(*networks, classes, options.dropout, cls.feature_dim)
 
     def prepare(self, data: PreparedFaces, folder: Path, fabric) -> np.ndarray | None:
         """Whatever is computed of every face once, float32 (n, d), or None: f_id, or the

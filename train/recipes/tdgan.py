@@ -13,7 +13,7 @@ here where it is done.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,26 +22,24 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train.augment import Augmenter
+from train.data.augmentation import Augmenter
 from train.data.batches import Batch
+from train.data.examples import examples
 from train.data.people import People
 from train.data.prepared import PreparedFaces, read_prepared
-from train.errors import DataError
+from train.errors import UserError
+from train.files import save_figure
 from train.networks.encoders import build_encoder
-from train.networks.face_model import FaceModel
+from train.networks.face_model import Architecture
 from train.networks.identity import load_identity
 from train.networks.tdgan import Generated, TdganBranch, build_generator
 from train.options import BelowOne, Count, NotNegative, Positive
-from train.recipes.baseline import (
-    Baseline,
-    BaselineOptions,
-    majority,
-    pose_error,
-    yaw_bin_error,
-)
+from train.plots import plot_transfer
+from train.recipes.baseline import Baseline, BaselineOptions, majority, pose_error, yaw_bin_error
 from train.recipes.ipd_fer import fixed
 from train.recipes.joint_pose_expression import statistics_kept
 from train.recipes.recipe import load_states, states
+from train.recipes.schedules import make_schedule
 from train.recipes.tdgan_equations import (
     classification_loss,
     consistency_loss,
@@ -52,8 +50,6 @@ from train.recipes.tdgan_equations import (
     perceptual_loss,
     recognition_loss,
 )
-from train.schedules import make_schedule
-from train.visualize import examples, plot_transfer
 
 PICTURED = 6
 """Faces and expressions in the grid after an epoch."""
@@ -114,11 +110,9 @@ class Tdgan(Baseline):
     options_type = TdganOptions
 
     @classmethod
-    def face_model(cls, options: Mapping, classes: int) -> FaceModel:
+    def architecture(cls, options: TdganOptions, classes: int) -> Architecture:
         """The usual model with M_ER in the place of its classifier."""
-        model = super().face_model(options, classes)
-        model.expression = TdganBranch(model.expression.encoder, classes, options["dropout"])
-        return model
+        return dataclasses.replace(super().architecture(options, classes), head="tdgan")
 
     def __init__(self, options: TdganOptions, classes: tuple[str, ...]):
         super().__init__(options, classes)
@@ -126,12 +120,12 @@ class Tdgan(Baseline):
         if not options.gan:
             return
         if options.faces is None:
-            raise DataError(
+            raise UserError(
                 "TDGAN needs --faces: make them of a folder for each person with `python -m train "
                 "prepare people`. Only --no-gan goes without."
             )
         if options.mixup:
-            raise DataError("TDGAN transfers whole expressions: --mixup is for --no-gan alone.")
+            raise UserError("TDGAN transfers whole expressions: --mixup is for --no-gan alone.")
         self.face_data = read_prepared(options.faces)
         self.people = People(self.face_data)
         e_e = self.model.expression.encoder
@@ -286,7 +280,7 @@ class Tdgan(Baseline):
         chosen = (self.face_data, rows), (data, data.rows("validation"))
         i_f, i_e = (self._pixels(faces, examples(faces, rows, PICTURED)) for faces, rows in chosen)
         grid = self.generator.eval().transfer(i_f, i_e)
-        plot_transfer(*(each.cpu().numpy() for each in (i_f, i_e, grid)), path)
+        save_figure(plot_transfer(*(each.cpu().numpy() for each in (i_f, i_e, grid))), path)
 
     def _pixels(self, data: PreparedFaces, rows: np.ndarray) -> Tensor:
         faces = torch.from_numpy(np.array(data.faces[rows])).to(self.fabric.device)

@@ -1,0 +1,252 @@
+"""What a trained network sees in the faces that a run's generator makes.
+
+Looking at a picture of a few faces tells whether a generator works at all; how often its faces show
+the expression and the pose that they should is a number. The network that judges is another run's:
+one that learnt from these very faces would know their faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor
+from torch.nn import functional as F
+
+from realtime.align import FACE_SIZE
+from train.data.examples import examples
+from train.data.identity import identity_of
+from train.data.prepared import PreparedFaces, read_prepared
+from train.errors import UserError
+from train.evaluation.generators import load_ipd_fer, load_joint, load_tdgan
+from train.files import write_json
+from train.metrics import percent
+from train.networks.face_model import FaceModel
+from train.options import Count
+from train.pose import YAW_BIN_EDGES
+from train.progress import progress
+from train.recipes import RECIPES
+from train.recipes.ipd_fer import IpdFer
+from train.runs.folder import RunFolder
+from train.runs.load import load_model
+
+BATCH = 32
+"""Faces at a time."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """Faces and what they should show. title: which they are. pixels: (n, 1 or 3, side, side), 0 to
+    1. expression: classes, int64 (n,). yaw: degrees (n,), or the faces, pixels alike, that they
+    should be turned like; None where nothing is said of it."""
+
+    title: str
+    pixels: Tensor
+    expression: Tensor
+    yaw: Tensor | None = None
+
+
+@dataclass
+class Tally:
+    """Counts of one title: by class, how many faces should show it and how many do; of how many
+    faces the yaw is known that they should have, and in degrees the sums of its absolute values
+    and of the absolute errors."""
+
+    meant: np.ndarray
+    shown: np.ndarray
+    turned: int = 0
+    yaw: float = 0.0
+    yaw_error: float = 0.0
+
+    def scores(self, classes: list[str]) -> dict:
+        """Fractions, and means in degrees; None where there is nothing to count."""
+        by_class = {
+            name: int(shown) / int(meant) if meant else None
+            for name, meant, shown in zip(classes, self.meant, self.shown)
+        }
+        return {
+            "faces": int(self.meant.sum()),
+            "as_meant": self.shown.sum() / max(1, self.meant.sum()),
+            "by_class": by_class,
+            "yaw": self.yaw / self.turned if self.turned else None,
+            "yaw_error": self.yaw_error / self.turned if self.turned else None,
+        }
+
+
+@dataclass
+class Verdict:
+    """Counts what `network`, another run's best epoch, sees; its classes are `classes`."""
+
+    network: FaceModel
+    classes: list[str]
+    tallies: dict[str, Tally] = field(default_factory=dict)
+
+    @torch.no_grad()
+    def add(self, made: Made) -> None:
+        """Look at some faces more."""
+        zeros = np.zeros(len(self.classes), int)
+        tally = self.tallies.setdefault(made.title, Tally(zeros, zeros))
+        label, yaw = self._see(made.pixels)
+        meant = made.expression.numpy()
+        tally.meant = tally.meant + np.bincount(meant, minlength=len(zeros))
+        tally.shown = tally.shown + np.bincount(meant[label == meant], minlength=len(zeros))
+        if made.yaw is not None:
+            wanted = made.yaw.numpy() if made.yaw.ndim == 1 else self._see(made.yaw)[1]
+            tally.turned += len(yaw)
+            tally.yaw += float(np.abs(wanted).sum())
+            tally.yaw_error += float(np.abs(yaw - wanted).sum())
+
+    def _see(self, pixels: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """The classes of faces, int (n,), and their yaw in degrees (n,)."""
+        # As bytes of the aligned size, which every network knows how to look at.
+        whole = F.interpolate(pixels, size=FACE_SIZE, mode="nearest")
+        seen = self.network((whole * 255).round().to(torch.uint8).permute(0, 2, 3, 1))
+        return seen.expression.argmax(dim=1).numpy(), seen.pose[:, 0].numpy()
+
+    def scores(self) -> dict:
+        """By title."""
+        return {title: tally.scores(self.classes) for title, tally in self.tallies.items()}
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Count how often the faces that a run generates show what they should, as another run sees
+    it: ipd_fer, joint_pose_expression or tdgan. The generator is that of the last epoch."""
+
+    run_folder: Annotated[Path, tyro.conf.arg(name="run")]
+    """Run folder whose generator is judged."""
+    judge: Path
+    """Run folder of the network that judges, of any recipe and size."""
+    data: Path = Path("data/ferplus")
+    """Folder that `prepare` wrote."""
+    split: Literal["train", "validation", "test"] = "validation"
+    count: Count = 160
+    """How many of its faces, the classes in turn."""
+    identity: str | None = None
+    """E_id of IPD-FER, where it lies elsewhere than during the training."""
+    faces: Path | None = None
+    """The people of TDGAN, likewise. Their validation pictures get the expressions."""
+
+    def run(self) -> None:
+        network, config = load_model(self.judge)
+        data = read_prepared(self.data)
+        own = RunFolder(self.run_folder).config()["classes"]
+        if not own == config["classes"] == list(data.classes):
+            raise UserError(f"{self.run_folder}, {self.judge} and {self.data} differ in classes.")
+        rows = examples(data, data.rows(self.split), self.count)
+        if not len(rows):
+            raise UserError(f"{self.data} has no {self.split} faces.")
+        verdict = Verdict(network, config["classes"])
+        pieces = np.array_split(rows, -(-len(rows) // BATCH))
+        make = self._generator()
+        for piece in progress(pieces, desc="judging", unit="batch", leave=False):
+            for made in make(data, piece):
+                verdict.add(made)
+        scores = verdict.scores()
+        print(report(scores))
+        path = self.run_folder / f"judged-{self.split}.json"
+        write_json(path, {"judge": str(self.judge), "made": scores})
+        print(f"\nWritten: {path}")
+
+    def _generator(self) -> Callable[[PreparedFaces, np.ndarray], Iterator[Made]]:
+        """What makes faces of some rows of the data."""
+        recipe = RunFolder(self.run_folder).config()["recipe"]
+        if recipe == "joint_pose_expression":
+            return JointFaces(self.run_folder)
+        if recipe == "tdgan":
+            return TdganFaces(self.run_folder, self.faces)
+        if issubclass(RECIPES.get(recipe, object), IpdFer):
+            return IpdFaces(self.run_folder, self.identity)
+        raise UserError(f"{self.run_folder} is a run of {recipe}, which has no generator.")
+
+
+def taken(data: PreparedFaces, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Faces, uint8 (n, 112, 112, 1 or 3), and their classes, int64 (n,)."""
+    faces = torch.from_numpy(np.array(data.faces[rows]))
+    return faces, torch.from_numpy(data.label[rows].astype(np.int64))
+
+
+class IpdFaces:
+    """f_id should be frontal and neutral, f_id + f_pose neutral and turned like the input, with
+    f_exp the input. ID-FER has no second."""
+
+    def __init__(self, run: Path, identity: str | None):
+        self.recipe = load_ipd_fer(run, identity)
+
+    @torch.no_grad()
+    def __call__(self, data: PreparedFaces, rows: np.ndarray) -> Iterator[Made]:
+        faces, label = taken(data, rows)
+        f_id = identity_of(self.recipe.identity, faces)
+        drawn = self.recipe.synthesise(faces, f_id)
+        made = {title: torch.from_numpy(pixels) for title, pixels in drawn.items()}
+        neutral = torch.full_like(label, self.recipe.neutral)
+        as_input, frontal = made["input"], torch.zeros(len(label))
+        yield Made("input", as_input, label)
+        yield Made("f_id", made["f_id"], neutral, frontal)
+        if self.recipe.options.pose:
+            yield Made("f_id + f_pose", made["f_id + f_pose"], neutral, as_input)
+        yield Made("… + f_exp", made["… + f_exp"], label, as_input)
+
+
+class JointFaces:
+    """Every expression under every pose; a pose class stands for the middle of its 10°."""
+
+    def __init__(self, run: Path):
+        self.recipe = load_joint(run)
+        codes = self.recipe.codes
+        self.codes = codes.every()
+        expression, pose = self.codes.split([len(codes.expressions), codes.poses], dim=1)
+        self.expression = expression.argmax(dim=1)
+        self.yaw = None  # of unsigned poses, for to which side they turn is not said
+        if codes.signed:
+            turned = torch.tensor([0.0, *(edge + 5 for edge in YAW_BIN_EDGES)])
+            self.yaw = torch.cat([-turned.flip(0)[:-1], turned])[pose.argmax(dim=1)]
+
+    def __call__(self, data: PreparedFaces, rows: np.ndarray) -> Iterator[Made]:
+        faces, label = taken(data, rows)
+        yield Made("input", self.recipe.model.expression_input(faces), label)
+        for face in faces.split(1):
+            made = torch.from_numpy(self.recipe.synthesise(face, self.codes)[0])
+            yield Made("every code", made, self.expression, self.yaw)
+
+
+class TdganFaces:
+    """Each expression on a face of another person, turned like that face."""
+
+    def __init__(self, run: Path, faces: Path | None):
+        self.generator, self.look, trained_on = load_tdgan(run)
+        people = read_prepared(faces or trained_on)
+        rows = people.rows("validation")
+        if not len(rows):
+            raise UserError(f"{faces or trained_on} has no validation faces.")
+        self.people, self.next = torch.from_numpy(np.array(people.faces[rows])), 0
+
+    @torch.no_grad()
+    def __call__(self, data: PreparedFaces, rows: np.ndarray) -> Iterator[Made]:
+        faces, label = taken(data, rows)
+        turn = (self.next + torch.arange(len(rows))) % len(self.people)
+        self.next += len(rows)
+        i_e, i_f = self.look(faces), self.look(self.people[turn])
+        d_n = self.generator.still_noise(i_e)
+        yield Made("input", i_e, label)
+        yield Made("transferred", self.generator(i_f, i_e, d_n).image.float(), label, i_f)
+
+
+def report(scores: dict) -> str:
+    """The scores as a table for people, in per cent and degrees."""
+    classes = list(next(iter(scores.values()))["by_class"])
+    lines = [f"{'':<14} {'faces':>6} {'as meant':>9} {'|yaw|':>6} {'off by':>7}   "
+             + " ".join(f"{name[:5]:>6}" for name in classes)]  # fmt: skip
+    for title, score in scores.items():
+        yaw, error = (
+            "–" if score[key] is None else f"{score[key]:.1f}°" for key in ("yaw", "yaw_error")
+        )
+        cells = " ".join(f"{percent(share):>6}" for share in score["by_class"].values())
+        meant = percent(score["as_meant"])
+        lines.append(f"{title:<14} {score['faces']:>6} {meant:>9} {yaw:>6} {error:>7}   {cells}")
+    return "\n".join(lines)

@@ -1,0 +1,75 @@
+"""Starts networks from the weights of an earlier run, or of a recognition network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from train.runs.checkpoint import fitting, load_state
+from train.errors import UserError
+from train.networks.encoders import MobileFaceNetEncoder
+from train.networks.face_model import ExpressionBranch, FaceModel
+from train.networks.mobilefacenet import read_mobilefacenet
+from train.runs.folder import RunFolder
+
+
+def start_from(
+    initial: Path, model: FaceModel, discriminator: ExpressionBranch | None = None
+) -> None:
+    """Copy what fits of `initial` into E_exp, E_pose and their heads, and into D.
+
+    initial: a run, whose best epoch counts: a head or a linear layer to other feature sizes does
+    not fit and stays fresh, all convolutional layers have to; UserError where the run has other
+    networks. Or the state dict of a MobileFaceNet, for the encoders that are one.
+    """
+    branches = [("expression.", model.expression), ("pose.", model.pose)]
+    if discriminator is not None:
+        branches.append(("expression.", discriminator))
+    if initial.is_file():
+        _start_from_recognition(initial, [branch.encoder for _, branch in branches])
+        return
+    path = RunFolder(initial).best
+    state = load_state(path)
+    with fitting(path):
+        weights = state["model"]
+    for prefix, branch in branches:
+        _copy(initial, prefix, weights, branch)
+
+
+def recognition_start(initial: Path | None) -> str | None:
+    """Name of the recognition network's file that `initial`, or the run it started from, started
+    from; None where there was none. Such weights are not ours to publish, see train.export.face."""
+    if initial is None:
+        return None
+    return initial.name if initial.is_file() else RunFolder(initial).config().get("started_from")
+
+
+def _start_from_recognition(path: Path, encoders: list[nn.Module]) -> None:
+    fitting = [encoder for encoder in encoders if isinstance(encoder, MobileFaceNetEncoder)]
+    if not fitting:
+        raise UserError(
+            f"--initial {path}: a file of recognition weights needs --network mobilefacenet."
+        )
+    try:
+        state = read_mobilefacenet(path).state_dict()
+    except ValueError as error:
+        raise UserError(f"--initial {error}") from None
+    for encoder in fitting:
+        encoder.layers.load_state_dict(state)
+
+
+def _copy(run: Path, prefix: str, weights: dict[str, Tensor], network: nn.Module) -> None:
+    own = network.state_dict()
+    fitting = {
+        name: weights[prefix + name]
+        for name, tensor in own.items()
+        if prefix + name in weights and weights[prefix + name].shape == tensor.shape
+    }
+    missing = [name for name in own if name.startswith("encoder.layers.") and name not in fitting]
+    if missing:
+        raise UserError(
+            f"--initial {run}: its {prefix.rstrip('.')} network is another one "
+            f"({missing[0]} does not fit); give the same --network and --pose-network."
+        )
+    network.load_state_dict(fitting, strict=False)
