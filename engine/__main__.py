@@ -7,17 +7,30 @@ import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, Union
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from engine import bench_report, benchmark, check, output, registry
+from engine import output, registry
+from engine.backends import BACKENDS, INT8_FLAVOURS
 from engine.choice import every_choice, left_out_lines
-from engine.face_data import read_faces
+from engine.contract import EngineError
+from engine.measure import bench_report, benchmark, check
+from engine.measure.face_data import read_faces
+from engine.measure.reference import TorchReference
 from engine.model_file import ModelFile
-from engine.reference import TorchReference
 from engine.registry import ModelEntry
-from engine.session import EngineError, open_session
+from engine.session import open_session
+
+if TYPE_CHECKING:
+    FlavourName = str
+else:
+    FlavourName = Literal[tuple(INT8_FLAVOURS)]
+
+BackendOption = Annotated[str, tyro.conf.arg(help=f"auto for all, or {', '.join(BACKENDS)}.")]
+
+_written = (f"{name} writes MODEL{flavour.suffix}" for name, flavour in INT8_FLAVOURS.items())
+FlavourOption = Annotated[FlavourName, tyro.conf.arg(help=f"{', '.join(_written)}.")]
 
 
 @dataclass(frozen=True)
@@ -40,8 +53,7 @@ class Bench:
 
     model: str = "ipd_fer"
     """Name of a shipped model, or an ONNX file."""
-    backend: str = "auto"
-    """auto for all, or tensorrt, openvino, onnxruntime."""
+    backend: BackendOption = "auto"
     device: str = "auto"
     """auto for all, or cpu, cuda."""
     precision: str = "auto"
@@ -120,8 +132,7 @@ class Check:
     """Which part of prepared data."""
     count: int | None = None
     """At most how many faces; all where not given."""
-    backend: str = "auto"
-    """auto for all, or tensorrt, openvino, onnxruntime."""
+    backend: BackendOption = "auto"
     device: str = "auto"
     """auto for all, or cpu, cuda."""
     precision: str = "auto"
@@ -154,8 +165,7 @@ class Quantize:
     """Prepared data, of which the training split is used, or a folder of aligned faces."""
     model: str = "ipd_fer"
     """Name of a shipped fp32 model, or an ONNX file; the result lies beside it."""
-    flavour: Literal["cpu", "tensorrt"] = "cpu"
-    """cpu writes MODEL.int8.onnx, tensorrt writes MODEL.trt-int8.onnx."""
+    flavour: FlavourOption = "cpu"
     count: int = 512
     """How many faces to calibrate on."""
 
@@ -215,20 +225,20 @@ class Build:
 
     def run(self) -> int:
         # Needs packages that the other commands do without.
-        from engine import build_command
+        from engine.backends.tensorrt import command
 
-        build_command.run(self.model, self.precision, self.output)
+        command.run(self.model, self.precision, self.output)
         return 0
 
 
-Command = Union[
-    Annotated[Info, tyro.conf.subcommand("info")],
-    Annotated[Bench, tyro.conf.subcommand("bench")],
-    Annotated[Check, tyro.conf.subcommand("check")],
-    Annotated[Build, tyro.conf.subcommand("build")],
-    Annotated[Quantize, tyro.conf.subcommand("quantize")],
-    Annotated[Register, tyro.conf.subcommand("register")],
-]
+Command = (
+    Annotated[Info, tyro.conf.subcommand("info")]
+    | Annotated[Bench, tyro.conf.subcommand("bench")]
+    | Annotated[Check, tyro.conf.subcommand("check")]
+    | Annotated[Build, tyro.conf.subcommand("build")]
+    | Annotated[Quantize, tyro.conf.subcommand("quantize")]
+    | Annotated[Register, tyro.conf.subcommand("register")]
+)
 
 
 def main() -> int:

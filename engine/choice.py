@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
 
-from engine import registry
-from engine.backends import BACKENDS, PRECISIONS, Backend, EngineError, NotInstalled, Options
+from engine import backends, registry
+from engine.backends import BACKENDS
+from engine.contract import PRECISIONS, Backend, EngineError, NotInstalled, Options
 from engine.model_file import ModelFile
 
 DEVICES = ("auto", "cpu", "cuda")
+
+if TYPE_CHECKING:
+    BackendName = str
+else:
+    BackendName = Literal[("auto", *sorted(BACKENDS))]
+"""The type of an option that takes a backend: its values are "auto" and those in the list."""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -33,18 +41,16 @@ class Choice:
 REFERENCE = Choice("onnxruntime", "cpu", "fp32")
 """What every other choice is compared with."""
 
-AUTO_ORDER = (
-    Choice("tensorrt", "cuda", "fp16"),
-    Choice("tensorrt", "cuda", "fp32"),
-    Choice("onnxruntime", "cuda", "fp32"),
-    Choice("openvino", "cpu", "int8"),
-    Choice("onnxruntime", "cpu", "int8"),
-    Choice("onnxruntime", "cpu", "fp32"),
-    Choice("openvino", "cpu", "fp32"),
-)
-"""The order in which "auto" tries them: fastest first by `python -m engine bench`. A fixed order,
-for measuring at every start would take longer than it saves. OpenVINO comes last in fp32 because
-it prepares anew for every shape of input, and MTCNN's change from frame to frame."""
+_RANKS = {
+    Choice(name, way.device, way.precision): way.rank
+    for name, info in BACKENDS.items()
+    for way in info.ways
+}
+
+AUTO_ORDER = tuple(sorted(_RANKS, key=_RANKS.__getitem__))
+"""The order in which "auto" tries them, by the ranks that the backends give: fastest first by
+`python -m engine bench`. A fixed order, for measuring at every start would take longer than it
+saves."""
 
 
 def choices(
@@ -94,11 +100,13 @@ def load(
 
     NotInstalled where the library is not there, EngineError for anything else that fails.
     """
-    module = _backend_module(choice.backend)
+    info = BACKENDS[choice.backend]
+    if not any(find_spec(module) for module in info.modules):
+        raise NotInstalled(f"{info.title} is not installed: install it with `{info.install}`.")
     if choice.precision == "int8" and model.precision != "int8":
-        model = registry.int8_flavour(model, BACKENDS[choice.backend].int8_suffix)
+        model = registry.int8_flavour(model, info.int8)
     options = Options(choice.device, choice.precision, threads, may_build)
-    return model, module.load(model, options)
+    return model, backends.load(choice.backend, model, options)
 
 
 def _places(backend: str, device: str) -> list[tuple[str, str]]:
@@ -118,9 +126,7 @@ def _places(backend: str, device: str) -> list[tuple[str, str]]:
 
 def _check(what: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise EngineError(
-            f"There is no {what} {value}. {what.capitalize()}s: {', '.join(known)}."
-        )
+        raise EngineError(f"There is no {what} {value}. {what.capitalize()}s: {', '.join(known)}.")
 
 
 def _has_source(model: ModelFile, way: Choice) -> bool:
@@ -131,7 +137,7 @@ def _has_source(model: ModelFile, way: Choice) -> bool:
     if model.precision != "fp32":
         return False
     return way.precision in info.converts or (
-        way.precision == "int8" and registry.int8_path(model, info.int8_suffix).is_file()
+        way.precision == "int8" and registry.int8_path(model, info.int8).is_file()
     )
 
 
@@ -143,16 +149,9 @@ def _no_source(model: ModelFile, way: Choice) -> EngineError:
         )
     info = BACKENDS[way.backend]
     if way.precision == "int8":
-        return registry.no_int8(model, info.int8_suffix, "is not there")
+        return registry.no_int8(model, info.int8, "is not there")
     able = [name for name, other in BACKENDS.items() if way.precision in other.converts]
     return EngineError(
         f"{info.title} computes {model.path.name} in {' or '.join(info.converts)}, not in "
         f"{way.precision}: use --precision {info.converts[0]}, or --backend {' or '.join(able)}."
     )
-
-
-def _backend_module(name: str):
-    info = BACKENDS[name]
-    if not any(find_spec(module) for module in info.modules):
-        raise NotInstalled(f"{info.title} is not installed: install it with `{info.install}`.")
-    return importlib.import_module(f"engine.backends.{name}")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.backends import EngineError
+from engine.contract import EngineError
 
 
 def write(path: Path, content: bytes) -> None:

@@ -25,14 +25,12 @@ import onnx
 from onnxruntime import quantization
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-import engine.backends.onnxruntime  # noqa: F401  Keeps ONNX Runtime's own notices back.
 from engine import output, registry
-from engine.backends import BACKENDS, EngineError
-from engine.face_data import FACE_SIZE, read_faces
+from engine.backends import INT8_FLAVOURS
+from engine.backends import onnxruntime as onnxruntime_backend
+from engine.contract import EngineError, Int8Flavour
+from engine.measure.face_data import FACE_SIZE, read_faces
 from engine.model_file import ModelFile
-
-FLAVOURS = {"cpu": "onnxruntime", "tensorrt": "tensorrt"}
-"""Flavour → the backend whose file name it takes."""
 
 OPERATORS = ["Conv", "Add", "Relu", "MaxPool"]
 """Operator types that become INT8."""
@@ -41,20 +39,24 @@ BATCH = 16
 
 
 def quantize(
-    model_name: str | Path, faces: Path, flavour: str = "cpu", count: int = 512
+    model_name: str | Path, faces: Path, flavour_name: str = "cpu", count: int = 512
 ) -> registry.ModelEntry:
     """Writes the INT8 flavour of a face model beside it and its entry in models.json.
 
-    faces: folder for engine.face_data.read_faces, of which only the training split is used.
-    flavour: "cpu" has unsigned activations and signed weights (U8S8), which processors multiply
-    fastest; "tensorrt" has both signed and symmetric, and float biases, as TensorRT wants them.
-    count: how many faces to calibrate on. EngineError for a model that is not fp32 or does not
-    take aligned faces.
+    faces: folder for engine.measure.face_data.read_faces, of which only the training split is used.
+    flavour_name: one of engine.backends.INT8_FLAVOURS: "cpu" has unsigned activations and signed
+    weights (U8S8); "tensorrt" has both signed and symmetric, and float biases. count: how many
+    faces to calibrate on. EngineError for a flavour that does not exist, and for a model that is
+    not fp32 or does not take aligned faces.
     """
+    if flavour_name not in INT8_FLAVOURS:
+        known = ", ".join(INT8_FLAVOURS)
+        raise EngineError(f"There is no INT8 flavour {flavour_name}. Flavours: {known}.")
+    flavour = INT8_FLAVOURS[flavour_name]
     model = registry.read(registry.find(model_name))
     (input_name,) = _checked_inputs(model)
     data = read_faces(faces, "train", count)
-    path = registry.int8_path(model, BACKENDS[FLAVOURS[flavour]].int8_suffix)
+    path = registry.int8_path(model, flavour)
     with tempfile.TemporaryDirectory() as folder, _quiet():
         prepared, quantized = Path(folder) / "prepared.onnx", Path(folder) / "quantized.onnx"
         quant_pre_process(str(model.path), str(prepared), skip_symbolic_shape=True)
@@ -69,7 +71,7 @@ def quantize(
             **_types(flavour),
         )
         result = onnx.load(quantized)
-    about = {"flavour": flavour, "calibration_faces": len(data.faces)}
+    about = {"flavour": flavour.name, "calibration_faces": len(data.faces)}
     metadata = {
         **model.metadata,
         registry.QUANTIZED_FROM: model.sha256,
@@ -99,7 +101,7 @@ def float_nodes(graph: onnx.GraphProto) -> set[str]:
             features |= set(node.output)
         else:
             kept.add(node.name)
-        if node.op_type in ("Gemm", "MatMul") and sources & features or sources & heads:
+        if (node.op_type in ("Gemm", "MatMul") and sources & features) or sources & heads:
             heads |= set(node.output)
             kept.add(node.name)
     return kept
@@ -116,9 +118,9 @@ class _Calibration(quantization.CalibrationDataReader):
         return next(self._batches, None)
 
 
-def _types(flavour: str) -> dict:
+def _types(flavour: Int8Flavour) -> dict:
     signed, unsigned = quantization.QuantType.QInt8, quantization.QuantType.QUInt8
-    if flavour == "cpu":
+    if not flavour.symmetric:
         return {"weight_type": signed, "activation_type": unsigned}
     options = {"ActivationSymmetric": True, "QuantizeBias": False, "AddQDQPairToWeight": True}
     return {"weight_type": signed, "activation_type": signed, "extra_options": options}
@@ -145,22 +147,24 @@ def _outputs_of(node: onnx.NodeProto, weights: dict) -> int:
     return weights[node.input[1]][0] if node.input[1] in weights else 0
 
 
-def _register(model: ModelFile, path: Path, flavour: str, count: int) -> registry.ModelEntry:
+def _register(
+    model: ModelFile, path: Path, flavour: Int8Flavour, count: int
+) -> registry.ModelEntry:
     """The entry of the original, as far as it holds for the INT8 flavour too."""
     original = registry.listed(model.path)
-    kind = {"cpu": "INT8 (U8S8 QDQ)", "tensorrt": "INT8 for TensorRT (S8S8 QDQ, symmetric)"}
     return registry.register(
         path,
-        made_by=f"python -m engine quantize --model {model.path.stem} --flavour {flavour}",
+        made_by=f"python -m engine quantize --model {model.path.stem} --flavour {flavour.name}",
         source=original.source if original else str(model.path.name),
         licence=original.licence if original else "as that of the model it was made from",
-        notes=f"{kind[flavour]} of {model.path.name}, calibrated on {count} training faces",
+        notes=f"{flavour.kind} of {model.path.name}, calibrated on {count} training faces",
     )
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Without the tool's advice to preprocess, which has been done, and its progress notes."""
+    onnxruntime_backend.library()  # Keeps ONNX Runtime's own notices back.
     notes = _NotesOfThisThread()
     logging.root.addFilter(notes)
     try:

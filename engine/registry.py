@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from engine import output
-from engine.backends import EngineError
+from engine.contract import EngineError, Int8Flavour
 from engine.model_file import ModelFile, parse
 
 MODELS = Path(__file__).resolve().parent / "models"
@@ -125,33 +125,32 @@ def no_models() -> EngineError:
     return EngineError(f"There are no models in {MODELS}: reinstall the package.")
 
 
-def int8_path(model: ModelFile, suffix: str) -> Path:
-    """Where the INT8 flavour of `model` belongs: beside it, under the same name with `suffix`."""
-    return model.path.with_name(model.path.stem + suffix)
+def int8_path(model: ModelFile, flavour: Int8Flavour) -> Path:
+    """Where this INT8 flavour of `model` belongs: beside it, under the same name and its suffix."""
+    return model.path.with_name(model.path.stem + flavour.suffix)
 
 
-def int8_flavour(model: ModelFile, suffix: str) -> ModelFile:
-    """The INT8 flavour of `model` in :func:`int8_path`.
+def int8_flavour(model: ModelFile, flavour: Int8Flavour) -> ModelFile:
+    """This INT8 flavour of `model`, from :func:`int8_path`.
 
     EngineError where there is none, where it was made from another version of the model, or where
     it is no INT8 model.
     """
-    path = int8_path(model, suffix)
+    path = int8_path(model, flavour)
     if not path.is_file():
-        raise no_int8(model, suffix, "is not there")
+        raise no_int8(model, flavour, "is not there")
     quantized = read(path)
     if quantized.precision != "int8":
-        raise no_int8(model, suffix, "holds no INT8 layers")
+        raise no_int8(model, flavour, "holds no INT8 layers")
     if quantized.metadata.get(QUANTIZED_FROM) != model.sha256:
-        raise no_int8(model, suffix, f"was made from another version of {model.path.name}")
+        raise no_int8(model, flavour, f"was made from another version of {model.path.name}")
     return quantized
 
 
-def no_int8(model: ModelFile, suffix: str, problem: str) -> EngineError:
-    flavour = "tensorrt" if "trt" in suffix else "cpu"
+def no_int8(model: ModelFile, flavour: Int8Flavour, problem: str) -> EngineError:
     return EngineError(
-        f"{int8_path(model, suffix).name}, the INT8 flavour of {model.path.name}, {problem}: make "
-        f"it with `python -m engine quantize --model {_short(model.path)} --flavour {flavour} "
+        f"{int8_path(model, flavour).name}, the INT8 flavour of {model.path.name}, {problem}: make "
+        f"it with `python -m engine quantize --model {_short(model.path)} --flavour {flavour.name} "
         "--faces FOLDER`."
     )
 

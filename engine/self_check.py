@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-from engine.backends import EngineError, TensorInfo
+from engine.contract import EngineError, TensorInfo
 
 FREE_SIZES = {"height": 120, "width": 160}
 """Pixels for free dimensions other than the batch, by their name in the model."""

@@ -10,19 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from engine import registry, self_check
-from engine.backends import BACKENDS, PRECISIONS, Backend, EngineError, NotInstalled, TensorInfo
-from engine.choice import DEVICES, REFERENCE, Choice, choices, load
+from engine.choice import REFERENCE, Choice, choices, load
+from engine.contract import Backend, EngineError, NotInstalled, TensorInfo
 from engine.model_file import ModelFile
-
-__all__ = [
-    "BACKENDS",
-    "DEVICES",
-    "PRECISIONS",
-    "EngineError",
-    "Session",
-    "TensorInfo",
-    "open_session",
-]
 
 
 def open_session(
@@ -36,10 +26,10 @@ def open_session(
 
     model: a path, or the bare name of a shipped model such as "ipd_fer" or "mtcnn_pnet". The
         sha256 of a shipped model is checked against models.json before the model is used.
-    backend: "auto" or one of :data:`BACKENDS`.
+    backend: "auto" or one of engine.backends.BACKENDS.
     device: "auto", "cpu" or "cuda".
-    precision: "auto" or one of :data:`PRECISIONS`. "int8" runs the file X.int8.onnx beside X.onnx
-        (X.trt-int8.onnx for TensorRT), which `python -m engine quantize` makes.
+    precision: "auto" or one of engine.contract.PRECISIONS. "int8" runs the file X.int8.onnx
+        beside X.onnx (X.trt-int8.onnx for TensorRT), which `python -m engine quantize` makes.
     threads: CPU threads inside one run; None is one per core that this process may use.
 
     What is "auto" becomes the first in the order of engine.choice.AUTO_ORDER that is installed,
@@ -219,7 +209,7 @@ def _check_array(info: TensorInfo, array: np.ndarray, model: str) -> None:
         )
     fits = array.ndim == len(info.shape) and all(
         wanted == size if isinstance(wanted, int) else size > 0
-        for wanted, size in zip(info.shape, array.shape)
+        for wanted, size in zip(info.shape, array.shape, strict=True)
     )
     if not fits:
         wanted = "×".join(str(size) for size in info.shape)

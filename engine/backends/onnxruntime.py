@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import FunctionType
+from functools import cache
+from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
-import onnxruntime
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from engine import processors
-from engine.backends import MAX_BATCH, EngineError, NotInstalled, Options
+from engine.contract import MAX_BATCH, BackendInfo, EngineError, NotInstalled, Options, Way
 from engine.model_file import ModelFile
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+INFO = BackendInfo(
+    title="ONNX Runtime",
+    modules=("onnxruntime",),
+    install="pip install onnxruntime",
+    ways=(Way("cuda", "fp32", 30), Way("cpu", "int8", 50), Way("cpu", "fp32", 60)),
+    converts=("fp32",),
+)
 
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
@@ -24,28 +35,6 @@ CUDA_OPTIONS = {
     "cudnn_conv_algo_search": "HEURISTIC",
 }
 
-# What a provider throws while it starts.
-START_ERRORS = (ort_errors.EPFail, RuntimeError, ValueError)
-# Each derives from Exception alone, so there is no common class to name.
-LOAD_ERRORS = (
-    *START_ERRORS,  # ValueError also where a broken file's names that are no text are quoted
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoModel,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
-RUN_ERRORS = (
-    ort_errors.EPFail,
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
-
 NO_CUDA = (
     "CUDA was asked for, but ONNX Runtime could not start its CUDA provider: check the driver with "
     'nvidia-smi and install CUDA and cuDNN with `pip install "onnxruntime-gpu[cuda,cudnn]"`, or '
@@ -53,9 +42,19 @@ NO_CUDA = (
 )
 
 _FATAL_ONLY = 4
-# ONNX Runtime's own notices (no graphics card here, and the like) tell a user nothing to act on;
-# what matters is checked and said by this module.
-onnxruntime.set_default_logger_severity(_FATAL_ONLY)
+
+
+@cache
+def library() -> ModuleType:
+    """The package onnxruntime, imported when it is first needed, with its notices held back.
+
+    Its notices (no graphics card here, and the like) tell a user nothing to act on; what
+    matters is checked and said by this module.
+    """
+    import onnxruntime
+
+    onnxruntime.set_default_logger_severity(_FATAL_ONLY)
+    return onnxruntime
 
 
 def load(model: ModelFile, options: Options) -> OnnxRuntimeBackend:
@@ -73,12 +72,13 @@ def load(model: ModelFile, options: Options) -> OnnxRuntimeBackend:
 
 class OnnxRuntimeBackend:
     """A model in an ONNX Runtime session, which any number of threads may run at once; see
-    :class:`engine.backends.Backend`."""
+    :class:`engine.contract.Backend`."""
 
     max_batch = MAX_BATCH
     concurrent = True
 
     def __init__(self, model: ModelFile, options: Options):
+        onnxruntime = library()
         providers = _providers(options.device)
         try:
             session = onnxruntime.InferenceSession(
@@ -87,8 +87,9 @@ class OnnxRuntimeBackend:
                 providers=providers,
                 enable_fallback=False,  # What this module says and raises replaces it.
             )
-        except LOAD_ERRORS as error:
-            started = not isinstance(error, START_ERRORS) or isinstance(error, UnicodeDecodeError)
+        except _load_errors() as error:
+            failed = isinstance(error, _start_errors())
+            started = not failed or isinstance(error, UnicodeDecodeError)
             if options.device == "cuda" and not started:
                 raise EngineError(NO_CUDA) from error
             raise EngineError(
@@ -109,9 +110,9 @@ class OnnxRuntimeBackend:
     def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
             values = self._session.run(self._output_names, arrays)
-        except RUN_ERRORS as error:
+        except _run_errors() as error:
             raise EngineError(f"ONNX Runtime could not run it ({_first_line(error)})") from error
-        return dict(zip(self._output_names, values))
+        return dict(zip(self._output_names, values, strict=True))
 
     def close(self) -> None:
         del self._session
@@ -121,10 +122,11 @@ def _providers(device: str) -> list:
     """The providers to ask for, best first, with their options."""
     if device == "cpu":
         return [CPU_PROVIDER]
+    onnxruntime = library()
     if CUDA_PROVIDER not in onnxruntime.get_available_providers():
         raise NotInstalled(
             "CUDA was asked for, but the installed ONNX Runtime has no CUDA provider: "
-            "`pip uninstall onnxruntime`, then `pip install \"onnxruntime-gpu[cuda,cudnn]\"`, "
+            '`pip uninstall onnxruntime`, then `pip install "onnxruntime-gpu[cuda,cudnn]"`, '
             "or use --device cpu."
         )
     # Finds CUDA and cuDNN where pip puts them; what it prints on failure is no help to a user,
@@ -144,7 +146,7 @@ def _without_printing(function: FunctionType) -> Callable:
 
 
 def _session_options(threads: int | None) -> onnxruntime.SessionOptions:
-    options = onnxruntime.SessionOptions()
+    options = library().SessionOptions()
     options.log_severity_level = _FATAL_ONLY
     # Threads that spin while they wait take the cores from the other networks, the video decoder
     # and the drawing: MTCNN on a busy machine with two cores takes a tenth less time without.
@@ -154,6 +156,26 @@ def _session_options(threads: int | None) -> onnxruntime.SessionOptions:
     if threads is not None:
         options.intra_op_num_threads = threads
     return options
+
+
+def _start_errors() -> tuple[type[Exception], ...]:
+    """What a provider throws while it starts."""
+    return (RuntimeError, ValueError, *_errors("EPFail"))
+
+
+def _load_errors() -> tuple[type[Exception], ...]:
+    names = ("InvalidGraph", "InvalidProtobuf", "NoModel", "NoSuchFile")
+    # ValueError also where a broken file's names that are no text are quoted.
+    return (*_start_errors(), *_run_errors(), *_errors(*names))
+
+
+def _run_errors() -> tuple[type[Exception], ...]:
+    return _errors("EPFail", "Fail", "InvalidArgument", "NotImplemented", "RuntimeException")
+
+
+def _errors(*names: str) -> tuple[type[Exception], ...]:
+    """ONNX Runtime's own: each derives from Exception alone, so they have no class in common."""
+    return tuple(getattr(library().capi.onnxruntime_pybind11_state, name) for name in names)
 
 
 def _first_line(error: Exception) -> str:

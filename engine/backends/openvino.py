@@ -5,17 +5,28 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-# The converters that OpenVINO brings along report its import to its makers through this package,
-# and do without where it is missing.
-sys.modules.setdefault("openvino_telemetry", None)
-import openvino  # noqa: E402
+from engine import processors
+from engine.contract import MAX_BATCH, BackendInfo, EngineError, Options, Way
+from engine.model_file import ModelFile
 
-from engine import processors  # noqa: E402
-from engine.backends import MAX_BATCH, EngineError, Options  # noqa: E402
-from engine.model_file import ModelFile  # noqa: E402
+if TYPE_CHECKING:
+    import openvino
+
+INFO = BackendInfo(
+    title="OpenVINO",
+    modules=("openvino",),
+    install='pip install ".[openvino]"',
+    # Last of all in fp32, for it prepares anew for every shape of input, and MTCNN's change from
+    # frame to frame.
+    ways=(Way("cpu", "int8", 40), Way("cpu", "fp32", 70)),
+    converts=("fp32", "fp16", "bf16"),
+)
 
 _CAPABILITIES = {"fp32": "FP32", "fp16": "FP16", "bf16": "BF16", "int8": "INT8"}
 """Precision → its name among the capabilities of a CPU."""
@@ -29,9 +40,20 @@ _ELEMENT_TYPES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16", "u8": "int8", "i
 _LAYERS_WITHOUT_ARITHMETIC = ("Input", "Output", "Parameter", "Result", "Const", "Reorder")
 
 
+@cache
+def library() -> ModuleType:
+    """The package openvino, imported here and nowhere else, so that it reports to nobody."""
+    # The converters that it brings along report its import to its makers through this package,
+    # and do without where it is missing.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
+
+
 def load(model: ModelFile, options: Options) -> OpenVinoBackend:
     """The compiled model; EngineError where the device or precision cannot be had."""
-    core = openvino.Core()
+    core = library().Core()
     known = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     if model.precision not in (options.precision, "fp32"):
         raise EngineError(
@@ -48,7 +70,7 @@ def load(model: ModelFile, options: Options) -> OpenVinoBackend:
 
 
 class OpenVinoBackend:
-    """A model compiled for the CPU; see :class:`engine.backends.Backend`.
+    """A model compiled for the CPU; see :class:`engine.contract.Backend`.
 
     Calls take turns: one inference request works on one batch at a time, with all threads, which
     gives one call its lowest latency. A request of its own for a batch of one, the usual case,
@@ -59,14 +81,14 @@ class OpenVinoBackend:
     concurrent = False
 
     def __init__(self, core: openvino.Core, model: ModelFile, options: Options):
-        settings = {
+        settings: dict[str, str | int] = {
             "PERFORMANCE_HINT": "LATENCY",
             # OpenVINO takes bf16 unasked where the processor has it.
             "INFERENCE_PRECISION_HINT": _HINTS[options.precision],
         }
-        threads = options.threads or processors.restricted()
-        if threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = threads
+        limit = options.threads or processors.restricted()
+        if limit is not None:
+            settings["INFERENCE_NUM_THREADS"] = limit
         single = {info.name: [1, *info.shape[1:]] for info in model.inputs}
         try:
             network = core.read_model(model.content)
@@ -89,7 +111,7 @@ class OpenVinoBackend:
                 f"OpenVINO computes it in {self.precision}, not in {options.precision} as asked: "
                 f"use --precision {self.precision}."
             )
-        version = ".".join(openvino.__version__.split(".")[:2])
+        version = ".".join(library().__version__.split(".")[:2])
         count = compiled.get_property("INFERENCE_NUM_THREADS")
         threads = "1 thread" if count == 1 else f"{count} threads"
         self.description = f"OpenVINO {version}, CPU, {self.precision}, {threads}"

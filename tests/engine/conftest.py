@@ -10,7 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from engine import choice, plans, registry
+from engine import choice, registry
+from engine.backends.tensorrt import plans
 from engine.quantize import quantize
 from tests.engine.face_models import face_model, random_faces, write_prepared
 

@@ -19,9 +19,7 @@ class Conv(OpRun):
 
     op_domain = DOMAIN
 
-    def _run(
-        self, x, weights, bias=None, strides=None, pads=None, scale=1.0, zero=0, limit=0, **_
-    ):
+    def _run(self, x, weights, bias=None, strides=None, pads=None, scale=1.0, zero=0, limit=0, **_):
         weight_scales = np.abs(weights).reshape(len(weights), -1).max(axis=1) / 127
         w = np.rint(weights / weight_scales[:, None, None, None])
         q = np.rint(x / scale) + zero

@@ -5,8 +5,8 @@ import sys
 import onnx
 import pytest
 
-from engine import check
 from engine.__main__ import main
+from engine.measure import check
 from tests.engine.face_models import LABELS, face_model, random_faces, write_prepared
 
 

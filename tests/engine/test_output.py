@@ -1,7 +1,7 @@
 import pytest
 
 from engine import output
-from engine.backends import EngineError
+from engine.contract import EngineError
 
 
 def test_writes_all_of_a_file_into_a_new_folder(tmp_path):

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from engine import registry
-from engine.backends import EngineError
+from engine.contract import EngineError
 from engine.quantize import _quiet, float_nodes, quantize
 from engine.session import open_session
 from tests.engine.face_models import LABELS, face_model, random_faces, write_prepared

@@ -3,7 +3,9 @@ import json
 import pytest
 
 from engine import registry
-from engine.session import EngineError, open_session
+from engine.backends import INT8_FLAVOURS
+from engine.contract import EngineError
+from engine.session import open_session
 
 
 def test_every_shipped_model_is_listed_and_matches():
@@ -54,12 +56,12 @@ def test_a_damaged_listing(models_folder, text):
         open_session("doubling")
 
 
-@pytest.mark.parametrize("suffix", [".int8.onnx", ".trt-int8.onnx"])
-def test_a_shipped_int8_model_was_made_from_the_shipped_model(suffix):
+@pytest.mark.parametrize("flavour", INT8_FLAVOURS.values(), ids=list(INT8_FLAVOURS))
+def test_a_shipped_int8_model_was_made_from_the_shipped_model(flavour):
     for name in registry.entries():
-        if (registry.MODELS / f"{name}{suffix}").is_file():
+        if (registry.MODELS / f"{name}{flavour.suffix}").is_file():
             model = registry.read(registry.find(name))
-            assert registry.int8_flavour(model, suffix).precision == "int8"
+            assert registry.int8_flavour(model, flavour).precision == "int8"
 
 
 def test_an_int8_model_is_opened_by_name_too(models_folder, int8_model):

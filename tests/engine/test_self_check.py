@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from engine import registry, self_check
-from engine.backends import EngineError, TensorInfo
+from engine.contract import EngineError, TensorInfo
 from engine.session import open_session
 from tests.engine.saturating import evaluator
 
@@ -29,7 +29,7 @@ def test_pictures_look_like_the_inputs_and_are_always_the_same():
     )
     shapes = [(3, 112, 112, 3), (3, 120, 160, 3), (2, 24, 24, 3), (3, 5)]
     pictures = self_check.pictures(infos)
-    for info, shape in zip(infos, shapes):
+    for info, shape in zip(infos, shapes, strict=True):
         assert (pictures[info.name].dtype, pictures[info.name].shape) == (info.dtype, shape)
         np.testing.assert_array_equal(pictures[info.name], self_check.pictures((info,))[info.name])
     faces = pictures["faces"].astype(float)

@@ -11,9 +11,9 @@ from onnx import TensorProto
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from engine import processors, registry
-from engine.backends import EngineError, Options
 from engine.backends import onnxruntime as onnxruntime_backend
 from engine.backends.onnxruntime import load
+from engine.contract import EngineError, Options
 from engine.session import open_session
 from tests.engine.conftest import doubling_model
 

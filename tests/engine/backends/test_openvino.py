@@ -9,18 +9,19 @@ from onnx import TensorProto, helper
 
 pytest.importorskip("openvino", reason="needs the openvino extra")
 
-from engine import registry, self_check  # noqa: E402
-from engine.backends import EngineError, Options, openvino  # noqa: E402
-from engine.session import open_session  # noqa: E402
-from realtime.detect import Detector  # noqa: E402
-from realtime.source import open_source  # noqa: E402
-from tests.engine.face_models import random_faces  # noqa: E402
+from engine import registry, self_check
+from engine.backends import openvino
+from engine.contract import EngineError, Options
+from engine.session import open_session
+from realtime.detect import Detector
+from realtime.source import open_source
+from tests.engine.face_models import random_faces
 
 CLIP = Path(__file__).resolve().parents[2] / "data" / "astronaut.mp4"
 
 
 def processor_has(capability):
-    return capability in openvino.openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return capability in openvino.library().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @pytest.mark.parametrize("name", ["ipd_fer", "mtcnn_pnet", "mtcnn_rnet", "mtcnn_onet"])
@@ -41,7 +42,7 @@ def test_the_detector_finds_the_same_faces():
     with Detector(backend="onnxruntime") as one, Detector(backend="openvino") as other:
         expected, faces = one.detect(image), other.detect(image)
     assert len(faces) == len(expected) > 0
-    for face, same in zip(faces, expected):
+    for face, same in zip(faces, expected, strict=True):
         np.testing.assert_allclose(face.box, same.box, atol=0.01)
         np.testing.assert_allclose(face.landmarks, same.landmarks, atol=0.01)
         assert face.score == pytest.approx(same.score, abs=1e-4)
