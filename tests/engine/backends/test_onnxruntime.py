@@ -144,6 +144,15 @@ def test_a_provider_that_does_not_start_is_no_broken_model(model_file, cuda, err
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_broken_model_is_no_provider_that_does_not_start(model_file, cuda):
+    def fail():
+        b"sh\xff\xfee".decode()
+
+    cuda.start = fail
+    with pytest.raises(EngineError, match="cannot read it as an ONNX model"):
+        load(registry.read(model_file), Options("cuda", "fp32"))
+
+
 def test_looking_for_cuda_prints_nothing_and_keeps_stdout(model_file, cuda, monkeypatch, capsys):
     seen = []
 
