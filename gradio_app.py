@@ -12,7 +12,7 @@ from typing import Literal
 
 import tyro
 
-from engine.session import EngineError
+from engine.contract import EngineError
 from realtime.web.server import ServerError, serving
 
 LOCAL = ("127.0.0.1", "localhost", "::1", "[::1]")

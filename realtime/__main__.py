@@ -12,8 +12,8 @@ from typing import Literal
 
 import tyro
 
+from engine.contract import EngineError
 from engine.output import check_writable, printing, write
-from engine.session import EngineError
 from realtime.detect import DetectorError
 from realtime.live import SILENCE, LiveFeed, View
 from realtime.overlap import read_ahead

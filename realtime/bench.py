@@ -18,16 +18,15 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
+from engine.contract import EngineError
+from engine.measure.reference import TorchReference
 from engine.output import check_writable, write
-from engine.reference import TorchReference
-from engine.session import EngineError
 from realtime.align import similarity_transform
 from realtime.memory import resident_memory
 from realtime.overlap import read_ahead
 from realtime.pipeline import FacePipeline, open_pipeline
 from realtime.source import Frame, open_source
 from realtime.timing import spread, table
-
 
 TURN = 25
 """Frames of a turn. Switching at every frame would measure how fast a cache fills."""

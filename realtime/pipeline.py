@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.session import EngineError, Session, open_session
+from engine.contract import EngineError
+from engine.session import Session, open_session
 from realtime.align import FACE_SIZE, align, rotation_of, similarity_transform
 from realtime.detect import Detector
 from realtime.faces import EXPRESSIONS, Face, HeadPose
@@ -17,7 +18,6 @@ from realtime.finder import FaceFinder
 from realtime.smooth import Smoother
 from realtime.source import Frame
 from realtime.timing import StageTimer
-
 
 AT_ONCE = 4
 """Faces that are recognised in every frame. More of them take turns, so that each is recognised at

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from engine.contract import EngineError
 from engine.output import write
-from engine.session import EngineError
 from realtime.faces import Face
 from realtime.live import NEWS, View
 from realtime.overlap import WriteBehind

@@ -13,8 +13,8 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
+from engine.contract import EngineError
 from engine.output import check_writable, write
-from engine.session import EngineError
 from realtime.faces import Face
 from realtime.live import LiveFeed
 from realtime.memory import resident_memory

@@ -10,8 +10,8 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
+from engine.contract import EngineError
 from engine.output import check_writable, write
-from engine.session import EngineError
 from realtime.faces import Face
 from realtime.pipeline import FacePipeline, open_pipeline
 from realtime.smooth import Smoother

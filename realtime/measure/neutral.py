@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+from engine.contract import EngineError
 from engine.output import printing
-from engine.session import EngineError
 from realtime.capture import Capture
 from realtime.detect import Detector, DetectorError
 from realtime.faces import EXPRESSIONS, Face

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import tyro
 
+from engine.contract import EngineError
 from engine.output import check_writable, printing
-from engine.session import EngineError
 from realtime.align import TEMPLATE
 from realtime.faces import EXPRESSIONS
 from realtime.measure.vary import moved_and_lit, turned_head

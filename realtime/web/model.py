@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.benchmark import measure, random_inputs, session_runner
+from engine.measure.benchmark import measure, random_inputs, session_runner
 from engine.registry import listed
 from realtime.web.networks import Networks
 

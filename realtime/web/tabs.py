@@ -10,7 +10,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from engine.session import EngineError
+from engine.contract import EngineError
 from realtime.faces import EXPRESSIONS
 from realtime.overlay import AXIS_COLORS, COLORS
 from realtime.sinks import SinkError

@@ -145,7 +145,7 @@ def run_case(case: int, seed: int, folder: Path, wrote: list[str]) -> tuple[str,
 
 def _read(kind: str, path: Path) -> str:
     """As the page (pictures and videos) or the command line does; "taken" or "refused"."""
-    from engine.session import EngineError
+    from engine.contract import EngineError
     from realtime.pictures import PictureError, read_picture
     from realtime.pipeline import Recogniser
     from realtime.source import SourceError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.data import astronaut
 
-from engine.session import EngineError
+from engine.contract import EngineError
 from realtime.align import align, similarity_transform
 from realtime.detect import Detector
 

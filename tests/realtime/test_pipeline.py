@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from engine.session import EngineError
+from engine.contract import EngineError
 from realtime.align import align, similarity_transform
 from realtime.detect import Detector, DetectorError
 from realtime.faces import HeadPose
