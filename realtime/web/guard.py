@@ -53,10 +53,9 @@ class Guard:
         if sent is not None and origin(sent) in self._origins:
             return True
         if site is not None:
-            followed_a_link = (
-                headers.get("sec-fetch-mode") == "navigate"
-                and scope.get("method") in ("GET", "HEAD")
-            )
+            followed_a_link = headers.get("sec-fetch-mode") == "navigate" and scope.get(
+                "method"
+            ) in ("GET", "HEAD")
             return site in ("same-origin", "none") or followed_a_link
         return sent is None or _same(sent, headers.get("host", ""))
 

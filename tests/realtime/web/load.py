@@ -80,7 +80,12 @@ class Page:
         )
 
     def call(self, name: str, data):
-        body = {"session_hash": self._session, "component_id": self._id, "fn_name": name, "data": data}
+        body = {
+            "session_hash": self._session,
+            "component_id": self._id,
+            "fn_name": name,
+            "data": data,
+        }
         answer = self._client.post("gradio_api/component_server", json=body)
         answer.raise_for_status()
         return answer.json()
@@ -178,7 +183,9 @@ def count(url: str, pid: int, picture: str, options: Options) -> None:
     """What each of the cameras gets, and what it costs."""
     used, levels = processor(pid), []
     with ThreadPoolExecutor(options.streams + 1) as pool:
-        streams = [pool.submit(play, Page(url), picture, options.seconds) for _ in range(options.streams)]
+        streams = [
+            pool.submit(play, Page(url), picture, options.seconds) for _ in range(options.streams)
+        ]
         other = pool.submit(pictures, url, options.seconds) if options.pictures else None
         while not all(stream.done() for stream in streams):
             levels.append(memory(pid))
@@ -205,7 +212,10 @@ def main() -> int:
     options = tyro.cli(Options, prog="python -m tests.realtime.web.load")
     command = [sys.executable, "gradio_app.py", "--port", str(options.port)]
     server = subprocess.Popen(
-        [*command, "--max-streams", str(options.streams)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        [*command, "--max-streams", str(options.streams)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         for line in server.stdout:

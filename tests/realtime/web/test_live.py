@@ -101,7 +101,9 @@ def test_frames_reach_the_server_as_fast_as_it_can_take_them(visit, server, monk
     arrived = []
     process = FacePipeline.process
     monkeypatch.setattr(
-        FacePipeline, "process", lambda self, frame: (arrived.append(frame), process(self, frame))[1]
+        FacePipeline,
+        "process",
+        lambda self, frame: (arrived.append(frame), process(self, frame))[1],
     )
     page = visit()
     start(page)

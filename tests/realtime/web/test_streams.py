@@ -46,9 +46,7 @@ def picture(answer) -> np.ndarray:
 
 
 def test_mirroring_changes_the_picture_and_not_the_numbers(streams, turned):
-    plain, mirrored = (
-        streams.frame(streams.open(), 0, mirror, turned) for mirror in (False, True)
-    )
+    plain, mirrored = (streams.frame(streams.open(), 0, mirror, turned) for mirror in (False, True))
     assert plain["faces"] == mirrored["faces"]
     (face,) = plain["faces"]
     assert face["id"] == 0 and face["expression"]["label"] == "happiness"
@@ -169,8 +167,8 @@ def test_who_sends_many_frames_takes_no_thread_from_the_others(server, held, tur
         held.go.set()
         shown = [bool(job.result(30)["image"]) for job in jobs]
     assert 1 <= sum(shown) <= module.IN_FLIGHT
-    for key in (key, mine):
-        other.call("close_stream", key)
+    for opened in (key, mine):
+        other.call("close_stream", opened)
 
 
 def test_opening_a_stream_does_not_stop_the_others(networks, streams, turned, monkeypatch):
