@@ -14,16 +14,17 @@ import tyro
 
 from engine.contract import EngineError
 from engine.output import check_writable, printing, write
-from realtime.detect import DetectorError
-from realtime.live import SILENCE, LiveFeed, View
-from realtime.overlap import read_ahead
+from realtime.ahead import read_ahead
+from realtime.detection.mtcnn import DetectorError
+from realtime.measure.plot import plot, png
+from realtime.output.files import SinkError
+from realtime.output.window import Window, display_problem
 from realtime.pipeline import FacePipeline, open_pipeline
-from realtime.plot import plot, png
 from realtime.run import Outputs, Run
-from realtime.sinks import SinkError
-from realtime.source import Source, SourceError, open_source
+from realtime.sources.frame import Source, SourceError
+from realtime.sources.live import SILENCE, LiveFeed, View
+from realtime.sources.open import open_source
 from realtime.timing import table
-from realtime.window import Window, display_problem
 
 
 class UsageError(Exception):
@@ -81,15 +82,15 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if arguments[:1] == ["bench"]:
-            from realtime.bench import bench_command
+            from realtime.measure.bench import bench_command
 
             return bench_command(arguments[1:])
         if arguments[:1] == ["soak"]:
-            from realtime.soak import soak_command
+            from realtime.measure.soak import soak_command
 
             return soak_command(arguments[1:])
         if arguments[:1] == ["still"]:
-            from realtime.still import still_command
+            from realtime.measure.still import still_command
 
             return still_command(arguments[1:])
         return _recognise(tyro.cli(Options, prog="python -m realtime", args=arguments))

@@ -16,16 +16,18 @@ from tqdm import tqdm
 
 from engine.contract import EngineError
 from engine.output import write
+from realtime.ahead import WriteBehind
 from realtime.faces import Face
-from realtime.live import NEWS, View
-from realtime.overlap import WriteBehind
-from realtime.overlay import draw, in_mirror
+from realtime.measure.plot import png
+from realtime.output.files import SinkError
+from realtime.output.overlay import draw, in_mirror
+from realtime.output.records import CsvSink, JsonlSink
+from realtime.output.summary import Summary
+from realtime.output.video import VideoSink
+from realtime.output.window import HELP, Window
 from realtime.pipeline import FacePipeline
-from realtime.plot import png
-from realtime.sinks import CsvSink, JsonlSink, SinkError, VideoSink
-from realtime.source import Frame, Source
-from realtime.summary import Summary
-from realtime.window import HELP, Window
+from realtime.sources.frame import Frame, Source
+from realtime.sources.live import NEWS, View
 
 USUAL_FPS = 25.0
 """For sources that do not know their frame rate."""

@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 
 from realtime.align import FACE_SIZE, align, rotation_of, similarity_transform
-from realtime.detect import Detector
+from realtime.detection.mtcnn import Detector
 from realtime.faces import HeadPose
 from realtime.measure.vary import exposed, lit, moved_and_lit, noisy, turned_head
 from realtime.number_file import ReferenceFileError
-from realtime.pipeline import Recogniser
+from realtime.recognise import Recogniser
 
 KINDS = ("neutral", "smiling")
 CHANGES = {

@@ -15,7 +15,7 @@ import tyro
 from engine.contract import EngineError
 from engine.output import printing
 from realtime.capture import Capture
-from realtime.detect import Detector, DetectorError
+from realtime.detection.mtcnn import Detector, DetectorError
 from realtime.faces import EXPRESSIONS, Face
 from realtime.measure.london import (
     CHANGES,
@@ -28,7 +28,7 @@ from realtime.measure.london import (
     heights,
     people,
 )
-from realtime.pipeline import Recogniser
+from realtime.recognise import Recogniser
 from realtime.reference import Form, Population, Reference, ReferenceFileError
 from realtime.smooth import Smoother
 

@@ -22,7 +22,7 @@ from engine.output import check_writable, printing
 from realtime.align import TEMPLATE
 from realtime.faces import EXPRESSIONS
 from realtime.measure.vary import moved_and_lit, turned_head
-from realtime.pipeline import Recogniser
+from realtime.recognise import Recogniser
 from realtime.reference import (
     Form,
     Population,

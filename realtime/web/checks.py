@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from realtime.pictures import USUAL, Limits, PictureError
-from realtime.pictures import check_picture as check
+from realtime.sources.pictures import USUAL, Limits, PictureError
+from realtime.sources.pictures import check_picture as check
 
 PICTURE_PIXELS = 50_000_000
 """Largest picture; ten times what a screen shows."""

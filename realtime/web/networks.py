@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from realtime.detect import Detector
-from realtime.pipeline import FacePipeline, Recogniser
+from realtime.detection.mtcnn import Detector
+from realtime.pipeline import FacePipeline
+from realtime.recognise import Recogniser
 
 MODEL = "ipd_fer"
 """The shipped model that the page runs."""

@@ -11,10 +11,10 @@ import numpy as np
 from engine.output import write
 from realtime.align import align, similarity_transform
 from realtime.faces import Face
-from realtime.overlay import draw
-from realtime.pictures import PictureError, read_picture
-from realtime.sinks import JsonlSink, face_record
-from realtime.source import Frame, too_small
+from realtime.output.overlay import draw
+from realtime.output.records import JsonlSink, face_record
+from realtime.sources.frame import Frame, too_small
+from realtime.sources.pictures import PictureError, read_picture
 from realtime.web.checks import PICTURE, Refused
 from realtime.web.networks import Networks
 

@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from realtime.faces import Face
-from realtime.overlay import draw, in_mirror
-from realtime.sinks import face_record
-from realtime.source import Frame, too_small
+from realtime.output.overlay import draw, in_mirror
+from realtime.output.records import face_record
+from realtime.sources.frame import Frame, too_small
 from realtime.web.callers import Caller, who_gives_up
 from realtime.web.checks import FRAME_PIXELS, Refused, check_picture
 from realtime.web.networks import Networks
@@ -91,7 +91,7 @@ class Streams:
         one that comes while IN_FLIGHT others are on their way.
         mirror: mirror the picture that comes back, not the numbers. picture: a JPEG as data URL.
         The answer holds `image` (a JPEG as data URL; None for a dropped frame), `time` (seconds
-        since the stream was opened) and `faces`, as :func:`realtime.sinks.face_record` gives them,
+        since the stream was opened) and `faces`, as :func:`realtime.output.records.face_record` gives them,
         largest first. Raises Refused for a picture that cannot be used.
         """
         stream = self._open.get(key)

@@ -12,8 +12,8 @@ import gradio as gr
 
 from engine.contract import EngineError
 from realtime.faces import EXPRESSIONS
-from realtime.overlay import AXIS_COLORS, COLORS
-from realtime.sinks import SinkError
+from realtime.output.files import SinkError
+from realtime.output.overlay import AXIS_COLORS, COLORS
 from realtime.web import checks, model
 from realtime.web.callers import Caller, address_of
 from realtime.web.networks import Networks

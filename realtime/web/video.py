@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from realtime.live import View
 from realtime.run import Outputs, Run
-from realtime.source import Source, SourceError
-from realtime.video import VideoLimits
+from realtime.sources.frame import Source, SourceError
+from realtime.sources.isolated import IsolatedVideo
+from realtime.sources.live import View
+from realtime.sources.video import VideoLimits
 from realtime.web.checks import FULL_HD, VIDEO_FRAMES, VIDEO_PIXELS, VIDEO_SECONDS, Refused
-from realtime.web.isolated import IsolatedVideo
 from realtime.web.networks import Networks
 
 POINTS = 600

@@ -19,14 +19,15 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from realtime.boxes import overlap
-from realtime.detect import Detector
+from realtime.detection.boxes import overlap
+from realtime.detection.finder import FaceFinder
+from realtime.detection.mtcnn import Detector
 from realtime.faces import Face
-from realtime.finder import FaceFinder
-from realtime.source import Frame, open_source
+from realtime.sources.frame import Frame
+from realtime.sources.open import open_source
 from realtime.timing import StageTimer
+from tests.realtime.support.paths import CLIP
 
-CLIP = Path(__file__).resolve().parents[1] / "data/astronaut.mp4"
 NEAR = 0.02
 """Of the face size: the mean distance of the five landmarks that is asked for."""
 SURE = 0.9

@@ -22,15 +22,17 @@ import numpy as np
 import tyro
 from tqdm import tqdm
 
-from realtime.detect import Detector
+from realtime.detection.mtcnn import Detector
 from realtime.faces import Face
-from realtime.live import LiveFeed, View
-from realtime.pipeline import FacePipeline, Recogniser
+from realtime.pipeline import FacePipeline
+from realtime.recognise import Recogniser
 from realtime.run import Outputs, Run
-from realtime.source import Frame, Source, open_source
-from tests.realtime.cameras import Hands, MjpegServer
+from realtime.sources.frame import Frame, Source
+from realtime.sources.live import LiveFeed, View
+from realtime.sources.open import open_source
+from tests.realtime.support.cameras import Hands, MjpegServer
+from tests.realtime.support.paths import CLIP
 
-CLIP = Path(__file__).resolve().parents[1] / "data/astronaut.mp4"
 PATIENCE = 40.0
 """Seconds after which something that should have happened is an error."""
 

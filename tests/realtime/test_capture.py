@@ -18,7 +18,7 @@ from realtime.capture import (
     Capture,
 )
 from realtime.faces import EXPRESSIONS, Face, HeadPose
-from tests.realtime.resting import FRONTAL, POPULATION, resting, shifted
+from tests.realtime.support.resting import FRONTAL, POPULATION, resting, shifted
 
 HAPPINESS = EXPRESSIONS.index("happiness")
 POINTS = np.array([[40, 50], [70, 50], [56, 70], [42, 90], [70, 90]], dtype=np.float32)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from realtime.faces import EXPRESSIONS, LANDMARKS, Face, HeadPose
-from tests.realtime.media import make_face
+from tests.realtime.support.media import make_face
 
 POSES = [(0, 0, 0), (30, 0, 0), (0, 20, 0), (0, 0, -40), (-35, 15, 25), (70, -50, 120)]
 

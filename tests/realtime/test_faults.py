@@ -4,8 +4,9 @@ from itertools import islice
 
 import pytest
 
-from realtime.source import open_source
-from tests.realtime.faults import CLIP, Options, camera_fault, stream_fault
+from realtime.sources.open import open_source
+from tests.realtime.faults import Options, camera_fault, stream_fault
+from tests.realtime.support.paths import CLIP
 
 
 @pytest.mark.slow

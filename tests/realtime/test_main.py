@@ -17,10 +17,8 @@ import pytest
 import realtime.__main__
 from engine.registry import MODELS
 from realtime.__main__ import main
-from tests.realtime.media import cut, repeat, scene, turn, write_empty_video, write_video
-
-ROOT = Path(__file__).resolve().parents[2]
-CLIP = ROOT / "tests/data/astronaut.mp4"
+from tests.realtime.support.media import cut, repeat, scene, turn, write_empty_video, write_video
+from tests.realtime.support.paths import CLIP, ROOT
 
 
 @pytest.fixture(scope="module")

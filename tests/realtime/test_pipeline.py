@@ -2,8 +2,6 @@
 
 import json
 import tracemalloc
-from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,13 +9,16 @@ import pytest
 
 from engine.contract import EngineError
 from realtime.align import align, similarity_transform
-from realtime.detect import Detector, DetectorError
+from realtime.detection.mtcnn import Detector, DetectorError
 from realtime.faces import HeadPose
-from realtime.pipeline import AT_ONCE, FacePipeline, Recogniser, open_pipeline
-from realtime.source import Frame, open_source
-from tests.realtime.test_track import face_at
+from realtime.pipeline import AT_ONCE, FacePipeline, open_pipeline
+from realtime.recognise import Recogniser
+from realtime.sources.frame import Frame
+from realtime.sources.open import open_source
+from tests.realtime.support.media import face_at
+from tests.realtime.support.paths import CLIP
+from tests.realtime.support.sessions import fake_sessions
 
-CLIP = Path(__file__).resolve().parents[1] / "data/astronaut.mp4"
 TRUTH = json.loads(CLIP.with_suffix(".json").read_text())["frames"]
 
 
@@ -157,36 +158,6 @@ def test_a_frame_without_faces_is_no_error(pipeline):
     assert pipeline.process(Frame(np.zeros((480, 640, 3), np.uint8), 0, 5000.0)) == []
 
 
-def test_a_model_of_another_kind_is_refused():
-    with pytest.raises(EngineError, match="not a face model"):
-        Recogniser("mtcnn_onet")
-
-
-def fake_sessions(monkeypatch, fails: str = "", labels: str = '["neutral"]') -> list:
-    """Sessions that note whether they are closed, in place of the engine's; one name cannot be
-    opened. Returns those that were opened."""
-    opened = []
-
-    class Session:
-        path, metadata = Path("model.onnx"), {"labels": labels}
-        outputs = [SimpleNamespace(name=name, shape=(None, 3)) for name in ("expression", "pose")]
-        inputs = [SimpleNamespace(name="faces", shape=(None, 112, 112, 3))]
-        closed = False
-
-        def close(self) -> None:
-            self.closed = True
-
-    def open_session(model, *arguments, **options):
-        if model == fails:
-            raise EngineError(f"{model} cannot be opened.")
-        opened.append(Session())
-        return opened[-1]
-
-    monkeypatch.setattr("realtime.pipeline.open_session", open_session)
-    monkeypatch.setattr("realtime.detect.open_session", open_session)
-    return opened
-
-
 @pytest.mark.parametrize(
     "fails, options, error",
     [
@@ -200,22 +171,6 @@ def test_what_was_opened_is_closed_where_the_rest_cannot_be(monkeypatch, fails, 
     with pytest.raises(error):
         open_pipeline("ipd_fer", **options)
     assert opened and all(session.closed for session in opened)
-
-
-@pytest.mark.parametrize("fails, closed", [("mtcnn_rnet", 1), ("mtcnn_onet", 2)])
-def test_a_detector_of_which_one_network_fails_closes_the_others(monkeypatch, fails, closed):
-    opened = fake_sessions(monkeypatch, fails)
-    with pytest.raises(EngineError):
-        Detector()
-    assert [session.closed for session in opened] == [True] * closed
-
-
-@pytest.mark.parametrize("labels", ["not json", "5", "[1, 2]", '["joy"]'])
-def test_a_model_whose_labels_are_none_is_refused_and_closed(monkeypatch, labels):
-    opened = fake_sessions(monkeypatch, labels=labels)
-    with pytest.raises(EngineError, match="model.onnx"):
-        Recogniser("ipd_fer")
-    assert [session.closed for session in opened] == [True]
 
 
 @pytest.mark.parametrize("frames", [40, pytest.param(250, marks=pytest.mark.slow)])

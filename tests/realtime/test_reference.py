@@ -16,7 +16,7 @@ from realtime.reference import (
     population_file,
     weights_of,
 )
-from tests.realtime.resting import FRONTAL, MODEL, POPULATION, resting, shifted
+from tests.realtime.support.resting import FRONTAL, MODEL, POPULATION, resting, shifted
 
 HAPPINESS = EXPRESSIONS.index("happiness")
 

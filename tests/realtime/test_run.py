@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from realtime.faces import EXPRESSIONS, HeadPose
-from realtime.live import View
+from realtime.output.files import SinkError
+from realtime.output.video import VideoSink
+from realtime.output.window import HELP
 from realtime.run import Outputs, Run
-from realtime.sinks import SinkError, VideoSink
-from realtime.source import Frame, SourceError
+from realtime.sources.frame import Frame, SourceError
+from realtime.sources.live import View
 from realtime.timing import StageTimer
-from realtime.window import HELP
-from tests.realtime.test_track import face_at
+from tests.realtime.support.media import face_at
 
 WIDTH, HEIGHT = 320, 240
 
@@ -151,7 +152,7 @@ def test_an_output_that_fails_ends_the_run(tmp_path, monkeypatch):
     def full(self, image, time):
         raise SinkError("out.mp4 cannot be written: No space left on device.")
 
-    monkeypatch.setattr("realtime.sinks.VideoSink.write", full)
+    monkeypatch.setattr("realtime.output.video.VideoSink.write", full)
     with pytest.raises(SinkError, match="No space left"):
         run(tmp_path, 20, outputs=Outputs(tmp_path / "out.mp4", tmp_path / "out.jsonl"))
     assert all(json.loads(line) for line in open(tmp_path / "out.jsonl"))
@@ -219,7 +220,7 @@ def test_a_recording_that_fails_is_said_and_the_run_goes_on(tmp_path, monkeypatc
         raise SinkError("faces.mp4 cannot be written: No space left on device. Make room.")
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("realtime.sinks.VideoSink.write", full)
+    monkeypatch.setattr("realtime.output.video.VideoSink.write", full)
     done, window = run(tmp_path, 20, keys=["r"], outputs=Outputs(jsonl=tmp_path / "out.jsonl"))
 
     assert len(window.pictures) == len((tmp_path / "out.jsonl").read_text().splitlines()) == 20
@@ -236,7 +237,7 @@ def test_a_recording_that_cannot_be_finished_leaves_the_other_files_whole(tmp_pa
         if self._path.name.startswith("faces-"):
             raise SinkError("The recording cannot be written.")
 
-    monkeypatch.setattr("realtime.sinks.VideoSink.close", close)
+    monkeypatch.setattr("realtime.output.video.VideoSink.close", close)
     with pytest.raises(SinkError, match="recording"):
         run(tmp_path, 6, keys=["r"], outputs=all_outputs(tmp_path))
     assert len(pictures_of(tmp_path / "out.mp4")) == 6

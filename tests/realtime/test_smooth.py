@@ -5,7 +5,7 @@ import pytest
 
 from realtime.faces import EXPRESSIONS, HeadPose
 from realtime.smooth import Smoother
-from tests.realtime.test_track import face_at
+from tests.realtime.support.media import face_at
 
 FPS = 30.0
 

@@ -7,17 +7,13 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import av
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from realtime.web.server import Server, serving
-from tests.realtime.media import write_video
 from tests.realtime.web.camera import write_clip
 
-CLIP = Path(__file__).resolve().parents[2] / "data/astronaut.mp4"
 PLACES = 2
 LOCAL = ("127.0.0.1", "::1", "localhost", "0.0.0.0", None)
 
@@ -97,15 +93,6 @@ def visit(server, browser) -> Iterator[Callable[..., Page]]:
         context.close()
     local = (server.url, "data:", "blob:")
     assert requests and [url for url in requests if not url.startswith(local)] == []
-
-
-@pytest.fixture(scope="session")
-def short_clip(tmp_path_factory) -> Path:
-    """The first second of the astronaut."""
-    with av.open(str(CLIP)) as video:
-        frames = zip(video.decode(video=0), range(25), strict=False)
-        images = [frame.to_ndarray(format="rgb24") for frame, _ in frames]
-    return write_video(tmp_path_factory.mktemp("short") / "short.mp4", images)
 
 
 def free_port() -> int:

@@ -31,9 +31,9 @@ import numpy as np
 import tyro
 from gradio_client import Client, handle_file
 
+from tests.realtime.support.paths import ROOT
 from tests.realtime.web.camera import turned_to_the_right
 
-ROOT = Path(__file__).resolve().parents[3]
 EXAMPLE = ROOT / "realtime/web/examples/one.jpg"
 CAMERA_FPS = 25
 IN_FLIGHT = 2

@@ -2,7 +2,6 @@
 
 import json
 import threading
-from pathlib import Path
 
 import cv2
 import httpx
@@ -11,17 +10,16 @@ import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
-from realtime.source import SourceError
-from realtime.video import VideoLimits, VideoSource
+from realtime.sources.frame import SourceError
+from realtime.sources.video import VideoLimits, VideoSource
 from realtime.web.checks import Refused
-from realtime.web.isolated import IsolatedVideo
 from realtime.web.networks import Networks
 from realtime.web.picture import recognise_picture
 from realtime.web.tabs import EXAMPLES
 from realtime.web.video import recognise_video
-from tests.realtime.media import scene, spoil, write_video
-from tests.realtime.playlists import hls, write_playlists
-from tests.realtime.web.conftest import CLIP
+from tests.realtime.support.media import scene, write_video
+from tests.realtime.support.paths import CLIP
+from tests.realtime.support.playlists import hls, write_playlists
 
 
 @pytest.fixture(scope="module")
@@ -70,62 +68,6 @@ def test_other_files_of_the_server_are_not_opened(server):
     for path in ("/etc/passwd", str(CLIP), f"{server.folder}/../../../etc/passwd"):
         for name in ("video", "picture"):
             assert "event: error" in called(server, name, path)
-
-
-def test_another_process_gives_the_same_frames(short_clip):
-    limits = VideoLimits(strange=True)
-    with (
-        VideoSource(f"file:{short_clip}", "a") as here,
-        IsolatedVideo(short_clip, "a", limits) as there,
-    ):
-        assert (there.width, there.height, there.fps, there.frames) == (640, 480, 25.0, 25)
-        for one, other in zip(here, there, strict=True):
-            assert np.array_equal(one.image, other.image)
-            assert (one.index, one.time) == (other.index, other.time)
-
-
-def test_another_process_says_where_a_video_breaks_off(tmp_path):
-    path = write_video(tmp_path / "a.mp4", (scene(i) for i in range(80)), movflags="faststart")
-    path = spoil(path, 0.5, 0.6)
-    with IsolatedVideo(path, "a.mp4", VideoLimits(strange=True)) as video:
-        with pytest.raises(SourceError, match="damaged|breaks off"):
-            for _ in video:
-                pass
-
-
-def test_closing_ends_the_other_process(short_clip):
-    video = IsolatedVideo(short_clip, "a", VideoLimits(strange=True))
-    next(iter(video))
-    video.close()
-    assert video._process.returncode is not None
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        ("import os; os.kill(os.getpid(), 11)", "breaks its decoder off"),
-        ("import signal; signal.setitimer(signal.ITIMER_REAL, 0.01); signal.pause()", "10 s"),
-        ("raise SystemExit('no')", "breaks its decoder off"),
-    ],
-)
-def test_a_crash_of_the_other_process_is_said(short_clip, tmp_path, monkeypatch, code, words):
-    (tmp_path / "crash.py").write_text(code)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr("realtime.web.isolated._MODULE", "crash")
-    with pytest.raises(SourceError, match=words):
-        IsolatedVideo(short_clip, "a.mp4", VideoLimits(strange=True))
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux bounds memory so")
-def test_memory_of_the_other_process_is_bounded(tmp_path):
-    """Sixteen pictures of 4K that must be kept: 200 MB."""
-    images = [cv2.resize(scene(i), (3840, 2160)) for i in range(2)] * 10
-    options = {"preset": "ultrafast", "x264-params": "ref=16:bframes=0:keyint=250"}
-    path = write_video(tmp_path / "a.mp4", images, options=options)
-    with IsolatedVideo(path, "a.mp4", VideoLimits(strange=True, shown=1 << 20)) as video:
-        with pytest.raises(SourceError, match="too much memory"):
-            for frame in video:
-                assert frame.image.shape == (720, 1280, 3)
 
 
 def test_a_large_video_comes_smaller(tmp_path, networks):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from realtime.web.checks import VIDEO_SECONDS
 from realtime.web.tabs import EXAMPLES
-from tests.realtime.media import cut, scene, write_empty_video, write_sound, write_video
+from tests.realtime.support.media import cut, scene, write_empty_video, write_sound, write_video
 from tests.realtime.web.test_tabs import files, give_picture, give_video
 
 

@@ -198,7 +198,7 @@ def test_a_stream_opens_no_session_of_its_own(streams, monkeypatch):
     def opened(*arguments, **options):
         raise AssertionError("a session was opened")
 
-    monkeypatch.setattr("realtime.detect.open_session", opened)
+    monkeypatch.setattr("realtime.detection.mtcnn.open_session", opened)
     assert streams.open()
 
 

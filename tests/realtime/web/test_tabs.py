@@ -9,7 +9,7 @@ import pytest
 from engine.registry import entries
 from realtime.web.page import HEAD
 from realtime.web.tabs import EXAMPLES
-from tests.realtime.web.conftest import CLIP
+from tests.realtime.support.paths import CLIP
 
 
 def give_picture(page, file):

@@ -9,7 +9,7 @@ from realtime.web import video as module
 from realtime.web.checks import Refused
 from realtime.web.networks import Networks
 from realtime.web.video import Cancelled, recognise_video, timeline_of
-from tests.realtime.media import scene, write_video
+from tests.realtime.support.media import scene, write_video
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,1 @@
+"""Finds faces (`mtcnn`) and follows them through a video (`finder`, `track`)."""

@@ -1,0 +1,53 @@
+"""Files that outputs are written into, and the one error of all that write them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+
+class SinkError(Exception):
+    """An output cannot be written. The message is one line that tells the fix."""
+
+
+class LineFile:
+    """A text file that only ever holds whole lines."""
+
+    def __init__(self, path: str | Path):
+        self._path = Path(path)
+        self._file = open_for_writing(self._path)
+
+    def write(self, lines: str) -> None:
+        data, written = lines.encode(), 0
+        try:
+            while written < len(data):  # on a full disk the write after a short one fails
+                written += self._file.write(data[written:])
+        except BrokenPipeError:
+            raise  # a pipe's reader has seen enough: no fault of a file
+        except OSError as error:
+            self._take_back(written - (data.rfind(b"\n", 0, written) + 1))
+            raise SinkError(unwritable(self._path, error.strerror)) from None
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _take_back(self, size: int) -> None:
+        """Cuts off the last bytes, which are a part of a line; what a pipe has is gone."""
+        if self._path.is_file():
+            self._file.truncate(self._file.tell() - size)
+
+
+def open_for_writing(path: Path) -> io.FileIO:
+    """Opens a file for writing without a buffer, so that one write is one line on the disk."""
+    if path.is_dir():
+        raise SinkError(f"{path} is a folder. Give the name of a file.")
+    if not path.parent.exists():
+        raise SinkError(f"{path} cannot be written: create the folder {path.parent} first.")
+    try:
+        return open(path, "wb", buffering=0)
+    except OSError as error:
+        raise SinkError(unwritable(path, error.strerror)) from None
+
+
+def unwritable(path: Path, reason: str) -> str:
+    return f"{path} cannot be written: {reason}. Make room or choose another place."

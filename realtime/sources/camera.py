@@ -1,0 +1,98 @@
+"""A camera as a source, through OpenCV."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+
+from realtime.sources.frame import Frame, Source, SourceError
+
+
+class CameraSource(Source):
+    """A camera, through OpenCV. Its frames are as stored by the camera, not mirrored."""
+
+    live = True
+
+    def __init__(self, index: int):
+        self.name = f"Camera {index}"
+        with _quiet_opencv():
+            # OpenCV takes a negative number for "any camera".
+            self._capture = cv2.VideoCapture(index) if index >= 0 else cv2.VideoCapture()
+            self._opened = time.monotonic()
+        try:
+            self._start(index)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, index: int) -> None:
+        if not self._capture.isOpened():
+            raise SourceError(_camera_advice(index, found_cameras()))
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.fps = rate if 1 <= rate <= 1000 else None
+        good, image = self._capture.read()
+        if not good:
+            raise SourceError(f"{self.name} opened but gives no picture. Plug it in again.")
+        self._measure(image)
+
+    def __iter__(self) -> Iterator[Frame]:
+        index = 0
+        while True:
+            good, image = self._capture.read()
+            now = time.monotonic() - self._opened
+            if not good:
+                raise SourceError(
+                    f"{self.name} stopped after {index} frames ({now:.1f} s). Check its cable "
+                    "and whether another program took it."
+                )
+            yield Frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), index, now)
+            index += 1
+
+    def close(self) -> None:
+        self._capture.release()
+
+
+def found_cameras() -> list[int]:
+    """The numbers of the cameras on this machine."""
+    if Path("/sys/class/video4linux").is_dir():
+        # A camera has several nodes; only the one with index 0 delivers pictures.
+        nodes = Path("/sys/class/video4linux").glob("video*/index")
+        return sorted(int(n.parent.name[5:]) for n in nodes if n.read_text().strip() == "0")
+    if Path("/dev").is_dir() and Path("/proc").is_dir():
+        return sorted(int(p.name[5:]) for p in Path("/dev").glob("video[0-9]*"))
+    with _quiet_opencv():
+        return [index for index in range(4) if _opens(index)]
+
+
+def _opens(index: int) -> bool:
+    capture = cv2.VideoCapture(index)
+    try:
+        return capture.isOpened()
+    finally:
+        capture.release()
+
+
+def _camera_advice(index: int, found: list[int]) -> str:
+    if index in found:
+        reason = "It is there: close the program that uses it, or get permission to read it."
+    elif found:
+        reason = f"Found cameras: {', '.join(map(str, found))}."
+    else:
+        reason = "No camera was found."
+    return f"Camera {index} could not be opened. {reason}"
+
+
+@contextmanager
+def _quiet_opencv() -> Iterator[None]:
+    """OpenCV logs what it cannot open; here that is reported in one line of our own."""
+    level = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    try:
+        yield
+    finally:
+        cv2.utils.logging.setLogLevel(level)

@@ -1,0 +1,48 @@
+"""What all outputs say of a place that cannot be written."""
+
+import pytest
+
+from realtime.output.files import SinkError
+from realtime.output.records import CsvSink, JsonlSink
+from realtime.output.video import VideoSink
+
+SINKS = {
+    "out.mp4": lambda path: VideoSink(path, 160, 120, 25),
+    "out.webm": lambda path: VideoSink(path, 160, 120, 25),
+    "out.jsonl": JsonlSink,
+    "out.csv": CsvSink,
+}
+
+
+def refused(make, path):
+    with pytest.raises(SinkError) as caught:
+        make(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", SINKS)
+def test_folder_that_does_not_exist(tmp_path, name):
+    message = refused(SINKS[name], tmp_path / "none" / name)
+    assert f"create the folder {tmp_path / 'none'} first" in message
+
+
+@pytest.mark.parametrize("name", SINKS)
+def test_output_is_a_folder(tmp_path, name):
+    (tmp_path / name).mkdir()
+    assert "is a folder" in refused(SINKS[name], tmp_path / name)
+
+
+@pytest.mark.parametrize("name", SINKS)
+def test_folder_that_cannot_be_written(tmp_path, name):
+    (tmp_path / "file").touch()
+    assert "cannot be written" in refused(SINKS[name], tmp_path / "file" / name)
+
+
+@pytest.mark.parametrize("name", SINKS)
+def test_permission_denied(tmp_path, name, monkeypatch):
+    def deny(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", deny)
+    assert "cannot be written: Permission denied" in refused(SINKS[name], tmp_path / name)

@@ -1,0 +1,89 @@
+import cv2
+import numpy as np
+import pytest
+
+from realtime.sources import camera as module
+from realtime.sources.frame import SourceError
+from realtime.sources.open import open_source
+from tests.realtime.support.reading import read_until_break, refused
+
+
+@pytest.mark.parametrize("spec", [99, "99", "/dev/video99", -1])
+def test_no_such_camera(monkeypatch, capfd, spec):
+    monkeypatch.setattr(module, "found_cameras", lambda: [0, 2])
+    message = refused(spec)
+    assert message.startswith(f"Camera {'-1' if spec == -1 else '99'} could not be opened.")
+    assert message.endswith("Found cameras: 0, 2.")
+    assert capfd.readouterr() == ("", "")
+
+
+def test_no_camera_at_all(monkeypatch):
+    monkeypatch.setattr(module, "found_cameras", lambda: [])
+    assert refused(99) == "Camera 99 could not be opened. No camera was found."
+
+
+def test_busy_camera(monkeypatch):
+    monkeypatch.setattr(module, "found_cameras", lambda: [99])
+    assert "close the program that uses it" in refused(99)
+
+
+class FakeCapture:
+    """Stands in for cv2.VideoCapture: a blue picture five times, then nothing."""
+
+    def __init__(self, index):
+        self.left = 5
+
+    def isOpened(self):
+        return True
+
+    def get(self, what):
+        return 30.0
+
+    def set(self, what, value):
+        return True
+
+    def read(self):
+        self.left -= 1
+        picture = np.zeros((48, 64, 3), np.uint8)
+        picture[..., 0] = 200
+        return (True, picture) if self.left >= 0 else (False, None)
+
+    def release(self):
+        self.left = 0
+
+
+def test_camera_gives_rgb_and_reports_that_it_stopped(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    with open_source(0) as camera:
+        assert (camera.live, camera.width, camera.height, camera.fps) == (True, 64, 48, 30.0)
+    frames, message = read_until_break("0")
+    assert len(frames) == 4  # the first one was looked at when it was opened
+    assert tuple(frames[0].image[0, 0]) == (0, 0, 200)
+    times = [frame.time for frame in frames]
+    assert times == sorted(times) and times[0] >= 0
+    assert "Camera 0 stopped after 4 frames" in message
+
+
+@pytest.mark.parametrize("fault", ["tiny", "error"])
+def test_a_camera_that_cannot_be_measured_is_given_back(monkeypatch, fault):
+    captures = []
+
+    class Capture(FakeCapture):
+        released = False
+
+        def __init__(self, index):
+            super().__init__(index)
+            captures.append(self)
+
+        def read(self):
+            if fault == "error":
+                raise cv2.error("the driver fell over")
+            return True, np.zeros((8, 8, 3), np.uint8)
+
+        def release(self):
+            self.released = True
+
+    monkeypatch.setattr(cv2, "VideoCapture", Capture)
+    with pytest.raises((SourceError, cv2.error), match="8×8|fell over"):
+        open_source(0)
+    assert [capture.released for capture in captures] == [True]
