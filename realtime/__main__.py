@@ -120,7 +120,10 @@ def _recognise(options: Options) -> int:
         window = stack.enter_context(Window("Expression and head pose")) if windowed else None
         run = stack.enter_context(Run(source, pipeline, outputs, window, options.mirror))
         size = f"{source.width}×{source.height}"
-        print(f"Source   {source.name}, {size}" + (f", {source.fps:.4g} frames/s" if source.fps else ""))
+        print(
+            f"Source   {source.name}, {size}"
+            + (f", {source.fps:.4g} frames/s" if source.fps else "")
+        )
         if source.live:
             feed = LiveFeed(source, reopen=lambda: open_source(spec))
             owned.pop_all()  # the feed closes what it reads

@@ -8,7 +8,13 @@ import numpy as np
 FACE_SIZE = 112
 
 TEMPLATE = np.array(
-    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
+    [
+        [38.2946, 51.6963],
+        [73.5318, 51.5014],
+        [56.0252, 71.7366],
+        [41.5493, 92.3655],
+        [70.7299, 92.2041],
+    ],
     dtype=np.float32,
 )
 """Where the five points of :data:`realtime.faces.LANDMARKS` lie in an aligned 112×112 face
@@ -60,7 +66,9 @@ def _reduced(image, transform, size, factor):
     corners = np.array([[0, 0, 1], [size, 0, 1], [0, size, 1], [size, size, 1]]) @ back.T
     height, width = image.shape[:2]
     x1, y1 = np.clip(np.floor(corners.min(axis=0)).astype(int) - factor, 0, [width - 1, height - 1])
-    x2, y2 = np.clip(np.ceil(corners.max(axis=0)).astype(int) + factor, [x1 + 1, y1 + 1], [width, height])
+    x2, y2 = np.clip(
+        np.ceil(corners.max(axis=0)).astype(int) + factor, [x1 + 1, y1 + 1], [width, height]
+    )
     part = image[y1:y2, x1:x2]
     small_size = (max(1, (x2 - x1) // factor), max(1, (y2 - y1) // factor))
     small = cv2.resize(part, small_size, interpolation=cv2.INTER_AREA)

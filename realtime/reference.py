@@ -208,7 +208,9 @@ class Reference:
         """
         logits = centred_logits(probabilities)
         if logits.ndim != 2 or len(logits) != len(poses) or len(logits) < 2:
-            raise ValueError(f"A reference needs two frames or more, each with a pose, not {len(poses)}.")
+            raise ValueError(
+                f"A reference needs two frames or more, each with a pose, not {len(poses)}."
+            )
         angles = np.mean([(pose.yaw, pose.pitch, pose.roll) for pose in poses], axis=0)
         pose = HeadPose(*(float(angle) for angle in angles))
         return cls(population, logits.mean(axis=0), np.cov(logits.T), len(logits), pose)

@@ -24,9 +24,7 @@ class AreaSampler:
         # 32 bits suffice for any image: the sums may wrap, their differences do not.
         self._sums = cv2.integral(image, sdepth=cv2.CV_32S)
 
-    def resized(
-        self, height: int, width: int, rows: tuple[int, int] | None = None
-    ) -> np.ndarray:
+    def resized(self, height: int, width: int, rows: tuple[int, int] | None = None) -> np.ndarray:
         """The whole image at another size: float32 height×width×3, 0 to 255.
 
         rows: only those from the first up to the second of it.

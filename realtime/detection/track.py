@@ -28,6 +28,7 @@ STILL = 0.04
 """While its box moves by less, in face sizes, a face is looked for in the very same place again:
 looking where noise put it the last time would make the noise walk."""
 
+
 @dataclass
 class _Track:
     track_id: int

@@ -152,8 +152,12 @@ def _crowded(frames: list[Frame], pipeline: FacePipeline, count: int) -> list[Fr
         cell = min(width // columns, height // rows)
         for face in pipeline.process(frame)[:1]:
             # The face with as much again around it, a copy in each cell.
-            around = similarity_transform(face.box.reshape(2, 2), cell * np.array([[0.25] * 2, [0.75] * 2]))
-            copy = cv2.warpAffine(frame.image, around, (cell, cell), borderMode=cv2.BORDER_REPLICATE)
+            around = similarity_transform(
+                face.box.reshape(2, 2), cell * np.array([[0.25] * 2, [0.75] * 2])
+            )
+            copy = cv2.warpAffine(
+                frame.image, around, (cell, cell), borderMode=cv2.BORDER_REPLICATE
+            )
             image = np.full_like(frame.image, 128)
             for index in range(count):
                 y, x = cell * (index // columns), cell * (index % columns)

@@ -35,7 +35,9 @@ from realtime.smooth import Smoother
 HAPPINESS = EXPRESSIONS.index("happiness")
 FORMS = [
     Form(cap=cap, share=share, prior=prior)
-    for cap, share, prior in itertools.product((4.0, 6.0, 9.0), (0.25, 0.5, 0.75, 1.0), (12, 30, 60))
+    for cap, share, prior in itertools.product(
+        (4.0, 6.0, 9.0), (0.25, 0.5, 0.75, 1.0), (12, 30, 60)
+    )
 ]
 """What is chosen from where the formula is fitted on other people."""
 FOLDS = 5
@@ -105,8 +107,10 @@ def _tables(options: Options, population: Population, camera: Camera) -> None:
         for person in persons
     ]
     halves = [
-        [np.random.default_rng((options.seed, half, i)).permutation(len(one.rest.poses))
-         for i, one in enumerate(seen)]
+        [
+            np.random.default_rng((options.seed, half, i)).permutation(len(one.rest.poses))
+            for i, one in enumerate(seen)
+        ]
         for half in range(options.halves)
     ]
     accuracy_table(population, seen, halves)
@@ -142,7 +146,10 @@ def tops(reader, seen: list[Seen], half: list[np.ndarray]) -> list[tuple[np.ndar
 def scores(result: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     """By person: share of resting pictures called something else, of smiles found; (people, 2)."""
     return np.array(
-        [((rest.argmax(1) != 0).mean(), (smile.argmax(1) == HAPPINESS).mean()) for rest, smile in result]
+        [
+            ((rest.argmax(1) != 0).mean(), (smile.argmax(1) == HAPPINESS).mean())
+            for rest, smile in result
+        ]
     )
 
 
@@ -167,7 +174,11 @@ def chosen_elsewhere(population, seen, half) -> np.ndarray:
     own = references(population, seen, half)
     every = np.array(
         [
-            scores(tops(lambda i, shown, form=form: read(replace(own[i], form=form), shown), seen, half))
+            scores(
+                tops(
+                    lambda i, shown, form=form: read(replace(own[i], form=form), shown), seen, half
+                )
+            )
             for form in FORMS
         ]
     )
@@ -199,19 +210,27 @@ def accuracy_table(population: Population, seen: list[Seen], halves: list) -> No
             result = tops(reader, seen, half)
             table.setdefault(name, []).append(scores(result))
             if name == "own reference":
-                sure += [_right(part, label) for pair in result for part, label in zip(pair, (0, 1))]
+                sure += [
+                    _right(part, label) for pair in result for part, label in zip(pair, (0, 1))
+                ]
         table.setdefault("own, constants chosen on others", []).append(
             chosen_elsewhere(population, seen, half)
         )
     groups = _groups(seen)
-    print("\n| | neutral called something else | smiles found | "
-          + " | ".join(f"{name} ({rows.sum()})" for name, rows in groups.items()) + " |")
+    print(
+        "\n| | neutral called something else | smiles found | "
+        + " | ".join(f"{name} ({rows.sum()})" for name, rows in groups.items())
+        + " |"
+    )
     print("|---|---|---|" + "---|" * len(groups))
     for name, results in table.items():
         alarms, found = np.mean(results, axis=0).T
         cells = [found[rows].mean() for rows in groups.values()]
-        print(f"| {name} | {alarms.mean():.1%} | {found.mean():.1%} | "
-              + " | ".join(f"{cell:.1%}" for cell in cells) + " |")
+        print(
+            f"| {name} | {alarms.mean():.1%} | {found.mean():.1%} | "
+            + " | ".join(f"{cell:.1%}" for cell in cells)
+            + " |"
+        )
     right = np.concatenate(sure)
     print("\n| probability of what is shown | pictures | right |\n|---|---|---|")
     for low, high in ((0, 0.6), (0.6, 0.8), (0.8, 0.95), (0.95, 1.01)):
@@ -238,7 +257,9 @@ def _groups(seen: list[Seen]) -> dict[str, np.ndarray]:
 
 def change_table(population: Population, seen: list[Seen], halves: list) -> None:
     """What a reference of frontal pictures does after the light or the head has changed."""
-    print("\n| after the reference | neutral called something else | smiles found | by the network alone |")
+    print(
+        "\n| after the reference | neutral called something else | smiles found | by the network alone |"
+    )
     print("|---|---|---|---|")
     for name in CHANGES:
         results, alone = [], []
@@ -246,7 +267,9 @@ def change_table(population: Population, seen: list[Seen], halves: list) -> None
             own = references(population, seen, half)
             pairs = [one.changed[name] for one in seen]
             results.append(
-                scores([(read(ref, a), read(ref, b)) for ref, (a, b) in zip(own, pairs, strict=True)])
+                scores(
+                    [(read(ref, a), read(ref, b)) for ref, (a, b) in zip(own, pairs, strict=True)]
+                )
             )
             alone.append(scores([(a.probabilities, b.probabilities) for a, b in pairs]))
         alarms, found = np.mean(results, axis=(0, 1))
@@ -266,15 +289,21 @@ def clip_table(population: Population, persons, camera: Camera, rest_frames: int
         labels = labels_of(population, readings)
         for name, found in labels.items():
             rows[name].append(_clip_facts(found, start))
-    print("\n| made clips | label changes in "
-          f"{rest_frames} frames at rest | people without any | smile shown at all | median time "
-          "after a tenth of its height | shown within 150 ms | neutral again 0.5 s after it |")
+    print(
+        "\n| made clips | label changes in "
+        f"{rest_frames} frames at rest | people without any | smile shown at all | median time "
+        "after a tenth of its height | shown within 150 ms | neutral again 0.5 s after it |"
+    )
     print("|---|---|---|---|---|---|---|")
     for name, facts in rows.items():
-        changes, delays, back = (np.array(column, dtype=float) for column in zip(*facts, strict=True))
+        changes, delays, back = (
+            np.array(column, dtype=float) for column in zip(*facts, strict=True)
+        )
         seen = np.isfinite(delays)
-        print(f"| {name} | {changes.mean():.2f} | {(changes == 0).mean():.0%} | {seen.mean():.0%} | "
-              f"{1000 * np.median(delays[seen]):.0f} ms | {(delays <= 0.15).mean():.0%} | {back.mean():.0%} |")
+        print(
+            f"| {name} | {changes.mean():.2f} | {(changes == 0).mean():.0%} | {seen.mean():.0%} | "
+            f"{1000 * np.median(delays[seen]):.0f} ms | {(delays <= 0.15).mean():.0%} | {back.mean():.0%} |"
+        )
 
 
 def labels_of(population: Population, readings: Readings) -> dict[str, list[str]]:

@@ -108,9 +108,7 @@ def _draw_box(image: np.ndarray, face: Face) -> None:
         for y, sy in ((y1, 1), (y2, -1))
     ]
     for color, extra in ((_DARK, 2), (_color(face), 0)):
-        cv2.polylines(
-            image, corners, False, color, thickness + extra, cv2.LINE_AA, _FRACTION_BITS
-        )
+        cv2.polylines(image, corners, False, color, thickness + extra, cv2.LINE_AA, _FRACTION_BITS)
 
 
 def _draw_label(image: np.ndarray, face: Face, taken: list[Rect]) -> None:

@@ -62,7 +62,9 @@ class Summary:
         if not self._seen:
             return "No face was seen."
         longest = sorted(self._seen.items(), key=lambda item: -item[1].frames)
-        lines = [f"{'id':>4} {'frames':>7} {'seconds':>15}  {'expression':<16} {'yaw':>6} {'pitch':>6} {'roll':>6}"]
+        lines = [
+            f"{'id':>4} {'frames':>7} {'seconds':>15}  {'expression':<16} {'yaw':>6} {'pitch':>6} {'roll':>6}"
+        ]
         for track_id, seen in sorted(longest[:rows]):
             mean = seen.expression / seen.frames
             top = int(np.argmax(mean))

@@ -270,5 +270,3 @@ def _band_rgb(band: Image.Image) -> np.ndarray:
     stored = np.asarray(band.convert("RGBA"))
     alpha = stored[..., 3:].astype(np.float32) / 255
     return np.rint(stored[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
-
-

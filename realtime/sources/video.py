@@ -113,7 +113,7 @@ class VideoSource(Source):
     def _check_stream(self) -> None:
         """Before the first frame is decoded: a few bytes may hold a very large one."""
         stream, context = self._stream, self._stream.codec_context
-        if context is None or self._limits.strange and context.codec.name not in DECODERS:
+        if context is None or (self._limits.strange and context.codec.name not in DECODERS):
             kind = f" ({context.codec.name})" if context else ""
             raise SourceError(
                 f"{self.name} is stored in a way that is not taken{kind}. Save it as H.264 in MP4."

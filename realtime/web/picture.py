@@ -18,7 +18,18 @@ from realtime.sources.pictures import PictureError, read_picture
 from realtime.web.checks import PICTURE, Refused
 from realtime.web.networks import Networks
 
-COLUMNS = ("id", "expression", "probability", "yaw", "pitch", "roll", "left", "top", "width", "height")
+COLUMNS = (
+    "id",
+    "expression",
+    "probability",
+    "yaw",
+    "pitch",
+    "roll",
+    "left",
+    "top",
+    "width",
+    "height",
+)
 """Of the table: degrees and pixels of the picture as it is stored."""
 
 CROP_SIZE = 224

@@ -208,7 +208,7 @@ def video_tab(networks: Networks, visitors: Visitors) -> None:
             visitors.uploaded(request.session_hash, Path(path), _address(request))
         return _pressable(bool(path)), "Press Start." if path else "Choose a video."
 
-    def recognise(path: str | None, request: gr.Request, progress=gr.Progress()):  # noqa: B008
+    def recognise(path: str | None, request: gr.Request, progress=gr.Progress()):
         if path is None:
             raise gr.Error("Choose a video first.", duration=None, print_exception=False)
         visitors.uploaded(request.session_hash, Path(path), _address(request))

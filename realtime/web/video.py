@@ -121,7 +121,7 @@ def timeline_of(jsonl: Path) -> dict:
     for record in _records(jsonl):
         for face in record["faces"]:
             samples = faces.get(face["id"])
-            if samples is None or samples and record["time"] - samples[-1][0] < step:
+            if samples is None or (samples and record["time"] - samples[-1][0] < step):
                 continue
             probabilities = face["expression"]["probabilities"].values()
             samples.append([record["time"], *probabilities, *face["pose"].values()])

@@ -26,7 +26,9 @@ def clip(tmp_path_factory):
     """The first second of the astronaut."""
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     with av.open(str(CLIP)) as video:
-        images = [frame.to_ndarray(format="rgb24") for frame, _ in zip(video.decode(video=0), range(25))]
+        images = [
+            frame.to_ndarray(format="rgb24") for frame, _ in zip(video.decode(video=0), range(25))
+        ]
     return write_video(path, images)
 
 
@@ -89,7 +91,9 @@ def test_a_folder_of_pictures(tmp_path):
     cv2.imwrite(str(folder / "2.jpg"), cv2.resize(picture, None, fx=1.5, fy=1.5))
     cv2.imwrite(str(folder / "10.png"), np.zeros_like(picture))
 
-    assert main(["--source", str(folder), "--no-display", "--jsonl", str(tmp_path / "o.jsonl")]) == 0
+    assert (
+        main(["--source", str(folder), "--no-display", "--jsonl", str(tmp_path / "o.jsonl")]) == 0
+    )
 
     assert [len(line["faces"]) for line in records(tmp_path / "o.jsonl")] == [1, 1, 0]
 
@@ -155,7 +159,9 @@ def test_a_flipped_byte_in_a_shipped_model_is_noticed(tmp_path, capsys, monkeypa
     monkeypatch.setattr("engine.registry.MODELS", models)
 
     model = str(models / "ipd_fer.onnx")
-    code = main(["--source", str(CLIP), "--no-display", "--jsonl", str(tmp_path / "o"), "--model", model])
+    code = main(
+        ["--source", str(CLIP), "--no-display", "--jsonl", str(tmp_path / "o"), "--model", model]
+    )
 
     assert code == 1
     assert "does not match its sha256" in capsys.readouterr().err

@@ -54,7 +54,9 @@ def test_a_face_that_rests_happily_is_at_rest():
 def test_another_persons_reference_is_wrong_for_this_one():
     random = np.random.default_rng(3)
     other = captured(random, offset=-2.0)
-    assert np.mean([other.read(one).argmax() != 0 for one in resting(random, 100, offset=1.0)]) > 0.5
+    assert (
+        np.mean([other.read(one).argmax() != 0 for one in resting(random, 100, offset=1.0)]) > 0.5
+    )
 
 
 def test_probabilities_sum_to_one_whatever_comes():
@@ -110,7 +112,8 @@ def test_few_frames_count_for_less():
     rest = resting(random, 60, offset=-2.0)
     faint = shifted(rest[50], HAPPINESS, 1.6)
     shares = [
-        Reference.capture(POPULATION, rest[:n], [FRONTAL] * n).read(faint)[HAPPINESS] for n in (2, 40)
+        Reference.capture(POPULATION, rest[:n], [FRONTAL] * n).read(faint)[HAPPINESS]
+        for n in (2, 40)
     ]
     alone = faint[HAPPINESS]
     assert alone < shares[0] and alone < shares[1]
@@ -135,15 +138,24 @@ def test_the_file_holds_numbers_alone(tmp_path):
     captured(np.random.default_rng(11)).save(tmp_path / "me.json")
     content = json.loads((tmp_path / "me.json").read_text())
     assert set(content) == {
-        "kind", "format", "model", "expressions", "frames", "pose", "mean", "covariance"
+        "kind",
+        "format",
+        "model",
+        "expressions",
+        "frames",
+        "pose",
+        "mean",
+        "covariance",
     }
     assert (tmp_path / "me.json").stat().st_size < 5000
 
 
 def test_another_models_file_is_refused(tmp_path):
     captured(np.random.default_rng(12)).save(tmp_path / "me.json")
-    vectors = {name: getattr(POPULATION, name) for name in
-               ("rest", "rest_spread", "wander", "turn", "strongest")}
+    vectors = {
+        name: getattr(POPULATION, name)
+        for name in ("rest", "rest_spread", "wander", "turn", "strongest")
+    }
     with pytest.raises(ReferenceFileError, match="another model") as caught:
         Reference.load(tmp_path / "me.json", Population("f" * 64, **vectors))
     assert "\n" not in str(caught.value)

@@ -51,7 +51,9 @@ def frames(count):
 
 
 def source(count=10, live=False):
-    return SimpleNamespace(name="Camera 0", width=WIDTH, height=HEIGHT, fps=25.0, frames=count, live=live)
+    return SimpleNamespace(
+        name="Camera 0", width=WIDTH, height=HEIGHT, fps=25.0, frames=count, live=live
+    )
 
 
 def run(tmp_path, count=10, keys=None, outputs=Outputs(), **options):
@@ -98,7 +100,9 @@ def test_keys(tmp_path, monkeypatch):
     done, window = run(tmp_path, 12, keys=["", "p", "", "h", "s", "r", "", "", "r", "q"])
 
     assert len(window.pictures) == 10, "q ends the run"
-    assert np.abs(window.pictures[1].astype(int) - window.pictures[2]).max() > 50, "p hides the axes"
+    assert np.abs(window.pictures[1].astype(int) - window.pictures[2]).max() > 50, (
+        "p hides the axes"
+    )
     picture, video = done.saved
     saved = cv2.imread(str(picture))[:, :, ::-1]
     np.testing.assert_array_equal(saved, window.pictures[4])

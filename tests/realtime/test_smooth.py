@@ -54,9 +54,7 @@ def test_a_quick_change_shows_within_150_ms():
     smoother = Smoother()
     for i in range(60):
         smoother.update([complete("neutral")], i / FPS)
-    shown = [
-        smoother.update([complete("surprise", yaw=30.0)], (60 + i) / FPS)[0] for i in range(5)
-    ]
+    shown = [smoother.update([complete("surprise", yaw=30.0)], (60 + i) / FPS)[0] for i in range(5)]
 
     assert shown[4].label == "surprise", "the fifth frame is 133 ms after the first"
     assert shown[4].pose.yaw > 20

@@ -166,7 +166,8 @@ def test_the_same_face_for_any_memory_layout(detector):
 
 
 @pytest.mark.parametrize(
-    "shape", [(3, 3), (1, 1), (0, 5), (39, 39), (4, 2000), (2000, 4), (40, 40), (100, 41), (480, 640)]
+    "shape",
+    [(3, 3), (1, 1), (0, 5), (39, 39), (4, 2000), (2000, 4), (40, 40), (100, 41), (480, 640)],
 )
 def test_nothing_found_in_small_or_plain_images(detector, shape):
     assert detector.detect(np.full((*shape, 3), 120, np.uint8)) == []

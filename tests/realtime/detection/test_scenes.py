@@ -5,11 +5,11 @@ import pytest
 
 pytest.importorskip("skimage", reason="the scenes are made from scikit-image's astronaut")
 
-from realtime.detection.finder import FaceFinder  # noqa: E402
-from realtime.detection.mtcnn import Detector  # noqa: E402
-from realtime.sources.frame import Frame  # noqa: E402
-from realtime.timing import StageTimer  # noqa: E402
-from tests.realtime.support.scenes import FPS, crossing, occluded  # noqa: E402
+from realtime.detection.finder import FaceFinder
+from realtime.detection.mtcnn import Detector
+from realtime.sources.frame import Frame
+from realtime.timing import StageTimer
+from tests.realtime.support.scenes import FPS, crossing, occluded
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,9 @@ def follow(detector, scene):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scene", [*(("crossing", n) for n in range(7)), *(("occluded", n) for n in range(3))])
+@pytest.mark.parametrize(
+    "scene", [*(("crossing", n) for n in range(7)), *(("occluded", n) for n in range(3))]
+)
 def test_ids_stay_with_their_faces(detector, scene):
     kind, seed = scene
     ids, followed = follow(detector, (crossing if kind == "crossing" else occluded)(seed))

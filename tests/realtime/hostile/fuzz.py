@@ -85,7 +85,14 @@ class _Worker:
         self._start()
 
     def _start(self) -> None:
-        command = [sys.executable, "-B", "-m", "tests.realtime.hostile.fuzz", "--seed", str(self._seed)]
+        command = [
+            sys.executable,
+            "-B",
+            "-m",
+            "tests.realtime.hostile.fuzz",
+            "--seed",
+            str(self._seed),
+        ]
         places = {"HOME": str(self._folder), "TMPDIR": str(self._folder)}
         self._process = subprocess.Popen(
             [*command, "--folder", str(self._folder)],

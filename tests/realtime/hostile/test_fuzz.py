@@ -29,7 +29,7 @@ def test_a_case_is_the_same_again():
     ("read", "outcome"),
     [
         (lambda *_: {}["missing"], "traceback"),
-        (lambda *_: bytearray(400 << 20).count(1) and "taken" or "taken", "memory"),
+        (lambda *_: (bytearray(400 << 20).count(1) and "taken") or "taken", "memory"),
         (lambda *_: "taken", "taken"),
     ],
 )

@@ -8,9 +8,7 @@ from tests.realtime.support import paths
 CLIP = str(paths.CLIP)
 
 
-@pytest.mark.parametrize(
-    "frames", [80, pytest.param(300, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("frames", [80, pytest.param(300, marks=pytest.mark.slow)])
 def test_a_still_face_stands_still_before_a_noisy_camera(tmp_path, capsys, frames):
     out = tmp_path / "still.json"
     assert main(["still", "--source", CLIP, "--frames", str(frames), "--json", str(out)]) == 0

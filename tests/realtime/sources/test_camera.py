@@ -18,7 +18,7 @@ def test_no_such_camera(monkeypatch, capfd, spec):
 
 
 def test_no_camera_at_all(monkeypatch):
-    monkeypatch.setattr(module, "found_cameras", lambda: [])
+    monkeypatch.setattr(module, "found_cameras", list)
     assert refused(99) == "Camera 99 could not be opened. No camera was found."
 
 

@@ -97,7 +97,10 @@ def test_ten_faults_on_end_are_each_noticed_and_over(fault):
             if bool(view.trouble) != troubled:
                 troubled = not troubled
                 episodes.append((feed.received, view.trouble))
-            if view.frame is not None and feed.received > len(script) - script.count("silence") - 300:
+            if (
+                view.frame is not None
+                and feed.received > len(script) - script.count("silence") - 300
+            ):
                 break
     said = [trouble for _, trouble in episodes if trouble]
     assert len(said) == 10 and all(expected in trouble for trouble in said)
@@ -112,7 +115,9 @@ def test_a_busy_or_slow_camera_is_tried_again_until_it_opens():
     def reopen():
         tries.append(time.monotonic())
         if len(tries) % 3:
-            raise SourceError("Camera 0 could not be opened. It is there: close the program that uses it.")
+            raise SourceError(
+                "Camera 0 could not be opened. It is there: close the program that uses it."
+            )
         time.sleep(0.15)
         return cameras[len(tries) // 3]
 
@@ -183,9 +188,7 @@ def test_a_camera_that_begins_in_the_dark_is_not_called_covered():
     assert not any("black" in (view.trouble or "") for _, view in views)
 
 
-@pytest.mark.parametrize(
-    "words, expected", [(["same"] * 40, "stands still"), ([0] * 40, "black")]
-)
+@pytest.mark.parametrize("words, expected", [(["same"] * 40, "stands still"), ([0] * 40, "black")])
 def test_a_frozen_or_black_picture_is_noticed_and_over_when_it_changes(words, expected):
     with LiveFeed(FakeCamera([100] * 10 + words + [100] * 300), Workshop()) as feed:
         views = watch(feed, 0.95)

@@ -84,7 +84,9 @@ def occluded(seed: int, frames: int = 100):
 
 
 def _play(random, frames, heads, scales, path, board=None):
-    ground = cv2.GaussianBlur(random.integers(90, 170, (HEIGHT, WIDTH, 3), dtype=np.uint8), (0, 0), 9)
+    ground = cv2.GaussianBlur(
+        random.integers(90, 170, (HEIGHT, WIDTH, 3), dtype=np.uint8), (0, 0), 9
+    )
     for index in range(frames):
         t = index / (frames - 1)
         image = ground.copy()
@@ -100,7 +102,12 @@ def _play(random, frames, heads, scales, path, board=None):
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
         apart = len(heads) < 2 or np.linalg.norm(centres[0] - centres[1]) > 0.75 * max(sizes)
         # The far one is hidden while they pass; the near one never is.
-        yield image, [
-            Truth(who, centres[who], sizes[who], not hidden and (apart or who == len(heads) - 1))
-            for who in range(len(heads))
-        ]
+        yield (
+            image,
+            [
+                Truth(
+                    who, centres[who], sizes[who], not hidden and (apart or who == len(heads) - 1)
+                )
+                for who in range(len(heads))
+            ],
+        )

@@ -36,7 +36,10 @@ def named(name: str, data: bytes) -> dict:
 
 PICTURES = {
     "a text file": (lambda: named("notes.txt", b"This is no picture."), "Only image/\\*"),
-    "a text file called a picture": (lambda: named("notes.png", b"No picture."), "is not a picture"),
+    "a text file called a picture": (
+        lambda: named("notes.png", b"No picture."),
+        "is not a picture",
+    ),
     "0 bytes": (lambda: named("empty.jpg", b""), "is not a picture"),
     "half a picture": (
         lambda: named("half.jpg", (EXAMPLES / "one.jpg").read_bytes()[:400]),
@@ -133,7 +136,9 @@ def test_a_video_without_faces(visit, tmp_path):
     assert page.locator("#video-timeline .timeline").is_hidden()
 
 
-@pytest.mark.parametrize("name", ["../../evil.png", "..", "a\"b'c;$(id).png", "/etc/evil.png", "ä 中.png"])
+@pytest.mark.parametrize(
+    "name", ["../../evil.png", "..", "a\"b'c;$(id).png", "/etc/evil.png", "ä 中.png"]
+)
 def test_names_stay_inside_the_folder(server, name):
     beside = set(server.folder.parent.iterdir())
     upload = {"files": (name, b"data", "image/png")}
@@ -149,7 +154,7 @@ def test_names_stay_inside_the_folder(server, name):
 
 def test_a_picture_with_an_ugly_name_is_taken(visit):
     page = visit("Picture")
-    give_picture(page, named("it's \"me\".jpg", (EXAMPLES / "one.jpg").read_bytes()))
+    give_picture(page, named('it\'s "me".jpg', (EXAMPLES / "one.jpg").read_bytes()))
     page.locator("#picture-crops img").first.wait_for()
 
 

@@ -117,7 +117,9 @@ def test_video_plays_with_its_timeline_and_goes_with_the_visitor(visit, server, 
 def test_a_video_can_be_cancelled(visit, server):
     page = visit("Video")
     give_video(page, CLIP)
-    page.locator("#annotated-video .progress-text, #annotated-video .progress-level").first.wait_for()
+    page.locator(
+        "#annotated-video .progress-text, #annotated-video .progress-level"
+    ).first.wait_for()
     page.locator("#video-cancel:enabled").click()
     page.get_by_text("Cancelled. Nothing was kept.").wait_for()
     assert until(lambda: not any(path.suffix == ".csv" for path in files(server)))

@@ -27,7 +27,11 @@ def test_progress_counts_the_frames(networks, short_clip, tmp_path):
     result = run(short_clip, networks, tmp_path, progress=lambda *count: told.append(count))
     assert told == [(index, 25) for index in range(25)]
     assert result.frames == 25 and result.trouble is None
-    assert {path.name for path in tmp_path.iterdir()} == {"annotated.mp4", "faces.csv", "faces.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "annotated.mp4",
+        "faces.csv",
+        "faces.jsonl",
+    }
 
 
 def test_it_stops_when_told(networks, short_clip, tmp_path):
