@@ -13,7 +13,7 @@ SECONDS = 2.0
 FRAMES = 20
 """Least time and recognised frames of a capture."""
 FRONTAL = 20.0
-"""Largest yaw and pitch in degrees; a face that looks into a camera above the screen measures 10."""
+"""Largest yaw and pitch in degrees; a face looking into a camera above the screen measures 10."""
 TURN = 6.0
 """Most that yaw or pitch of a still head differs from where it was at first; the measured pose of
 a face at rest is off by 2 to 4."""
@@ -61,7 +61,7 @@ class Capture:
         self._restart(None)
 
     def update(self, faces: list[Face], time: float) -> Progress:
-        """One frame: its faces, largest first, with ids, expression and pose; its time in seconds."""
+        """One frame: its faces, largest first, with ids, expression and pose; its time in s."""
         face = self._chosen(faces)
         if face is None:
             if self._last is None or time - self._last > LOST:
@@ -126,7 +126,7 @@ class Capture:
 MEMORY = 30.0
 """Seconds over which a learnt rest forgets."""
 SLOWER = 20.0
-"""By how much slower it learns from a face that, read against what it has learnt, is not at rest."""
+"""By how much slower it learns from a face that is not at rest by what it has learnt."""
 FASTEST = 10.0
 """Frames a second that are learnt from: more of them say the same."""
 STEADY = 3.0

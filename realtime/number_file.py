@@ -53,13 +53,14 @@ def read_content(path: Path, kind: str, model: str) -> dict:
     if content.get("model") != model:
         made = str(content.get("model"))[:12]
         raise ReferenceFileError(
-            f"{path} belongs to another model ({made}, not {model[:12]}): make it again with this one."
+            f"{path} belongs to another model ({made}, not {model[:12]}): "
+            "make it again with this one."
         )
     return content
 
 
 def numbers(path: Path, content: dict, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """The float64 array `name` of `content`; ReferenceFileError where it is not one of this shape."""
+    """The float64 array `name` of `content`; ReferenceFileError where it has another shape."""
     try:
         array = np.array(content[name], dtype=np.float64)
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -21,9 +21,9 @@ c_k compares k with *all* others. A faint smile often shows less as a rise of ha
 than as happiness rising while sadness and anger fall, and blur or bad light, which lift all
 expressions over neutral alike, hardly move it.
 
-s never exceeds S. r and s are what n frames say after all that is known of people (wander W_k² within a person,
-B_k² = S_k² − W_k² between people; V_k² the variance of the frames; n no more than EVIDENCE, since
-frames of two seconds resemble each other)::
+s never exceeds S. r and s are what n frames say after all that is known of people (wander W_k²
+within a person, B_k² = S_k² − W_k² between people; V_k² the variance of the frames; n no more than
+EVIDENCE, since frames of two seconds resemble each other)::
 
     r_k  = m_k + (mean_k − m_k) · n B² / (n B² + W²)
     s_k² = (PRIOR · W² + n V²) / (PRIOR + n) + W² B² / (n B² + W²) + T_k² · (turn / 10°)²
@@ -271,7 +271,7 @@ class Reference:
 
     @classmethod
     def load(cls, path: str | Path, population: Population) -> Reference:
-        """The reference in a file; ReferenceFileError where it is none, broken, or another model's."""
+        """The reference in a file; ReferenceFileError where it is none, or another model's."""
         path = Path(path)
         content = read_content(path, "reference", population.model)
         frames = content.get("frames")

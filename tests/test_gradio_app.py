@@ -31,8 +31,9 @@ class Running:
 
     def __init__(self, folder: Path, *options: str, **environment: str):
         self.folder, self.port = folder, free_port()
+        command = [sys.executable, "gradio_app.py", "--backend", "onnxruntime"]
         self.process = subprocess.Popen(
-            [sys.executable, "gradio_app.py", "--backend", "onnxruntime", "--port", str(self.port), *options],
+            [*command, "--port", str(self.port), *options],
             cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=os.environ | {"TMPDIR": str(folder)} | environment,
         )  # fmt: skip

@@ -110,7 +110,7 @@ class Detector:
         self, sampler: AreaSampler, parts: list[PyramidPart], known: np.ndarray
     ) -> list[Face]:
         """The faces that show in `parts` of the pyramid, apart from those whose boxes are `known`
-        (float32 (n, 4)). parts: of the realtime.detection.pyramid.pyramid for the size of the image.
+        (float32 (n, 4)). parts: of realtime.detection.pyramid.pyramid for the size of the image.
         """
         boxes = self.p_stage(sampler, parts)
         boxes = boxes[overlap(boxes, known) < KNOWN]
@@ -143,7 +143,7 @@ class Detector:
         found = [self._propose(sampler, part) for part in parts]
         if not found:
             return np.empty((0, 4), np.float32)
-        windows, scores, offsets = (np.concatenate(parts) for parts in zip(*found))
+        windows, scores, offsets = (np.concatenate(parts) for parts in zip(*found, strict=True))
         kept = nms(windows, scores, 0.7)
         return squared(shifted(windows[kept], offsets[kept], extra=0))
 

@@ -114,7 +114,7 @@ def bench_command(arguments: list[str]) -> int:
 def _from_file(pipeline: FacePipeline, options: BenchOptions) -> dict:
     """Times from the file to the faces, and the memory that this takes, in MB."""
     rounds = []
-    for repeat in range(-1, options.repeats):
+    for _ in range(-1, options.repeats):
         for ahead in (iter, read_ahead):
             with open_source(options.source) as source, closing(ahead(source)) as opened:
                 start = (len(rounds) + 1) * LONG

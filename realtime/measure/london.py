@@ -1,4 +1,4 @@
-"""The people of the London set as a webcam would see them: varied photographs and made clips.
+"""The people of the London set as a webcam would see them.
 
 A folder with people.csv (face_id, face_gender, face_eth) and, for each person, ID_neutral.jpg and
 ID_smiling.jpg (DeBruine & Jones 2017, Face Research Lab London Set, CC BY 4.0).
@@ -7,17 +7,16 @@ ID_smiling.jpg (DeBruine & Jones 2017, Face Research Lab London Set, CC BY 4.0).
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from realtime.align import FACE_SIZE, align, rotation_of, similarity_transform
+from realtime.align import align, rotation_of, similarity_transform
 from realtime.detection.mtcnn import Detector
 from realtime.faces import HeadPose
-from realtime.measure.vary import exposed, lit, moved_and_lit, noisy, turned_head
+from realtime.measure.vary import exposed, moved_and_lit, noisy, turned_head
 from realtime.number_file import ReferenceFileError
 from realtime.recognise import Recogniser
 
@@ -28,9 +27,6 @@ CHANGES = {
     "half a stop more or less light": ((0, 0, 0.5), (0, 0, -0.5)),
 }
 """Name → yaw, pitch and stops of light of its pictures."""
-FPS = 30
-RISE, HOLD, FALL = 15, 45, 15
-"""Frames in which a made smile grows, stays and goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,52 +117,3 @@ class Camera:
                 crops.append(align(picture, transform))
                 rotations.append(rotation_of(transform))
         return self.read(crops, rotations)
-
-
-def heights(rest: int) -> np.ndarray:
-    """How much of the smile each frame of a clip shows: rests, grows, holds, goes."""
-    grows = np.arange(1, RISE + 1) / RISE
-    goes = np.arange(1, FALL + 1)[::-1] / FALL
-    return np.concatenate([np.zeros(rest), grows, np.ones(HOLD), goes])
-
-
-class Morph:
-    """Between a person's aligned neutral and smiling face: both are bent along the optical flow
-    from one to the other, by as much as is needed, and blended."""
-
-    def __init__(self, neutral: np.ndarray, smiling: np.ndarray):
-        self._ends = neutral, smiling
-        grey = [cv2.cvtColor(end, cv2.COLOR_RGB2GRAY) for end in self._ends]
-        flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._flows = flow.calc(grey[0], grey[1], None), flow.calc(grey[1], grey[0], None)
-        rows, columns = np.mgrid[:FACE_SIZE, :FACE_SIZE].astype(np.float32)
-        self._places = np.stack([columns, rows], axis=2)
-
-    def __call__(self, height: float) -> np.ndarray:
-        """The face at `height` of the smile, 0 to 1; uint8 (112, 112, 3)."""
-        if height in (0, 1):
-            return self._ends[int(height)]
-        neutral = self._bent(0, self._flows[1], height)
-        smiling = self._bent(1, self._flows[0], 1 - height)
-        return cv2.addWeighted(neutral, 1 - height, smiling, height, 0)
-
-    def _bent(self, end: int, flow: np.ndarray, share: float) -> np.ndarray:
-        places = self._places + np.float32(share) * flow
-        return cv2.remap(
-            self._ends[end], places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-
-
-def filmed(crops: Iterator[np.ndarray], random: np.random.Generator) -> Iterator[np.ndarray]:
-    """Aligned faces as a camera films them: landmarks that shake and drift (0.4 pixels, 0.5°), light
-    that wavers by 3 %, and noise."""
-    state = np.zeros(4)
-    centre = ((FACE_SIZE - 1) / 2,) * 2
-    for crop in crops:
-        # Half of the shaking is kept from frame to frame, as a detector's is.
-        state = 0.8 * state + 0.6 * random.normal(0, 1, 4)
-        matrix = cv2.getRotationMatrix2D(centre, 0.5 * state[0], 1)
-        matrix[:, 2] += 0.4 * state[1:3]
-        size = (FACE_SIZE, FACE_SIZE)
-        moved = cv2.warpAffine(crop, matrix, size, borderMode=cv2.BORDER_REPLICATE)
-        yield noisy(lit(moved, 1 + 0.03 * state[3]), random, 1, 4)

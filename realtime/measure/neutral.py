@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 import timeit
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,23 +15,15 @@ import tyro
 
 from engine.contract import EngineError
 from engine.output import printing
-from realtime.capture import Capture
 from realtime.detection.mtcnn import Detector, DetectorError
-from realtime.faces import EXPRESSIONS, Face
-from realtime.measure.london import (
-    CHANGES,
-    FPS,
-    RISE,
-    Camera,
-    Morph,
-    Readings,
-    filmed,
-    heights,
-    people,
-)
+from realtime.faces import EXPRESSIONS
+from realtime.measure.clips import clip_table
+from realtime.measure.london import CHANGES, Camera, Readings, people
 from realtime.recognise import Recogniser
 from realtime.reference import Form, Population, Reference, ReferenceFileError
-from realtime.smooth import Smoother
+
+Reader = Callable[[int, Readings], np.ndarray]
+"""Number of the person and pictures of it → probabilities (n, 8)."""
 
 HAPPINESS = EXPRESSIONS.index("happiness")
 FORMS = [
@@ -134,9 +127,11 @@ def read(reference: Reference, readings: Readings) -> np.ndarray:
     return np.array([reference.read(*pair) for pair in pairs])
 
 
-def tops(reader, seen: list[Seen], half: list[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
+def tops(
+    reader: Reader, seen: list[Seen], half: list[np.ndarray]
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """By person the probabilities of the resting pictures that no reference has seen, and of the
-    smiling ones. reader: (person, Readings) → probabilities (n, 8)."""
+    smiling ones."""
     return [
         (reader(i, one.rest.of(order[len(order) // 2 :])), reader(i, one.smile))
         for i, (one, order) in enumerate(zip(seen, half, strict=True))
@@ -153,7 +148,9 @@ def scores(result: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
     )
 
 
-def mean_limit(seen: list[Seen], half: list[np.ndarray], person_mean: bool, person_spread: bool):
+def mean_limit(
+    seen: list[Seen], half: list[np.ndarray], person_mean: bool, person_spread: bool
+) -> Reader:
     """The plain way: happiness where its log odds are three spreads above a mean."""
     odds = [np.log(np.maximum(one.rest.probabilities[:, :2], 1e-30)) for one in seen]
     known = [(o[:, 1] - o[:, 0])[h[: len(h) // 2]] for o, h in zip(odds, half, strict=True)]
@@ -169,19 +166,12 @@ def mean_limit(seen: list[Seen], half: list[np.ndarray], person_mean: bool, pers
     return reader
 
 
-def chosen_elsewhere(population, seen, half) -> np.ndarray:
+def chosen_elsewhere(
+    population: Population, seen: list[Seen], half: list[np.ndarray]
+) -> np.ndarray:
     """Scores with the formula's constants chosen on the other four fifths of the people."""
     own = references(population, seen, half)
-    every = np.array(
-        [
-            scores(
-                tops(
-                    lambda i, shown, form=form: read(replace(own[i], form=form), shown), seen, half
-                )
-            )
-            for form in FORMS
-        ]
-    )
+    every = np.array([scores(tops(_fitted(own, form), seen, half)) for form in FORMS])
     folds = np.random.default_rng(0).permutation(len(seen)) % FOLDS
     result = np.empty((len(seen), 2))
     for fold in range(FOLDS):
@@ -191,28 +181,35 @@ def chosen_elsewhere(population, seen, half) -> np.ndarray:
     return result
 
 
+def _fitted(own: list[Reference], form: Form) -> Reader:
+    return lambda i, shown: read(replace(own[i], form=form), shown)
+
+
+def readers(population: Population, seen: list[Seen], half: list[np.ndarray]) -> dict[str, Reader]:
+    """The ways to read a face that are compared."""
+    own = references(population, seen, half)
+    stranger = population.reference()
+    return {
+        "the network alone": lambda i, shown: shown.probabilities,
+        "nobody's reference": lambda i, shown: read(stranger, shown),
+        "own mean and 3 own spreads": mean_limit(seen, half, True, True),
+        "own mean and 3 common spreads": mean_limit(seen, half, True, False),
+        "common mean and 3 own spreads": mean_limit(seen, half, False, True),
+        "another person's reference": lambda i, shown: read(own[i - 1], shown),
+        "own reference": lambda i, shown: read(own[i], shown),
+    }
+
+
 def accuracy_table(population: Population, seen: list[Seen], halves: list) -> None:
     table: dict[str, list[np.ndarray]] = {}
     sure: list[np.ndarray] = []
     for half in halves:
-        own = references(population, seen, half)
-        stranger = population.reference()
-        readers = {
-            "the network alone": lambda i, shown: shown.probabilities,
-            "nobody's reference": lambda i, shown: read(stranger, shown),
-            "own mean and 3 own spreads": mean_limit(seen, half, True, True),
-            "own mean and 3 common spreads": mean_limit(seen, half, True, False),
-            "common mean and 3 own spreads": mean_limit(seen, half, False, True),
-            "another person's reference": lambda i, shown: read(own[i - 1], shown),
-            "own reference": lambda i, shown: read(own[i], shown),
-        }
-        for name, reader in readers.items():
+        for name, reader in readers(population, seen, half).items():
             result = tops(reader, seen, half)
             table.setdefault(name, []).append(scores(result))
             if name == "own reference":
-                sure += [
-                    _right(part, label) for pair in result for part, label in zip(pair, (0, 1))
-                ]
+                for rest, smile in result:
+                    sure += [_right(rest, 0), _right(smile, HAPPINESS)]
         table.setdefault("own, constants chosen on others", []).append(
             chosen_elsewhere(population, seen, half)
         )
@@ -258,7 +255,8 @@ def _groups(seen: list[Seen]) -> dict[str, np.ndarray]:
 def change_table(population: Population, seen: list[Seen], halves: list) -> None:
     """What a reference of frontal pictures does after the light or the head has changed."""
     print(
-        "\n| after the reference | neutral called something else | smiles found | by the network alone |"
+        "\n| after the reference | neutral called something else | smiles found "
+        "| by the network alone |"
     )
     print("|---|---|---|---|")
     for name in CHANGES:
@@ -274,66 +272,6 @@ def change_table(population: Population, seen: list[Seen], halves: list) -> None
             alone.append(scores([(a.probabilities, b.probabilities) for a, b in pairs]))
         alarms, found = np.mean(results, axis=(0, 1))
         print(f"| {name} | {alarms:.1%} | {found:.1%} | {np.mean(alone, axis=(0, 1))[1]:.1%} |")
-
-
-def clip_table(population: Population, persons, camera: Camera, rest_frames: int) -> None:
-    """Made clips: capture in the first two seconds, `rest_frames` more at rest, then a smile."""
-    shown = heights(3 * FPS + rest_frames)
-    start = 3 * FPS + rest_frames
-    rows: dict[str, list] = {"each frame by itself": [], "smoothed": []}
-    for person in persons:
-        neutral, smiling = (camera.aligned(picture) for picture in person.photographs)
-        morph = Morph(neutral, smiling)
-        crops = list(filmed((morph(height) for height in shown), camera.random))
-        readings = camera.read(crops)
-        labels = labels_of(population, readings)
-        for name, found in labels.items():
-            rows[name].append(_clip_facts(found, start))
-    print(
-        "\n| made clips | label changes in "
-        f"{rest_frames} frames at rest | people without any | smile shown at all | median time "
-        "after a tenth of its height | shown within 150 ms | neutral again 0.5 s after it |"
-    )
-    print("|---|---|---|---|---|---|---|")
-    for name, facts in rows.items():
-        changes, delays, back = (
-            np.array(column, dtype=float) for column in zip(*facts, strict=True)
-        )
-        seen = np.isfinite(delays)
-        print(
-            f"| {name} | {changes.mean():.2f} | {(changes == 0).mean():.0%} | {seen.mean():.0%} | "
-            f"{1000 * np.median(delays[seen]):.0f} ms | {(delays <= 0.15).mean():.0%} | {back.mean():.0%} |"
-        )
-
-
-def labels_of(population: Population, readings: Readings) -> dict[str, list[str]]:
-    """What a clip shows with a reference captured from its start."""
-    landmarks = np.array([[40, 50], [70, 50], [56, 70], [42, 90], [70, 90]], dtype=np.float32)
-    blank = Face(np.array([0, 0, 112, 112], np.float32), 1.0, landmarks, track_id=0)
-    capture, reference, smoother = Capture(population), None, Smoother()
-    labels: dict[str, list[str]] = {"each frame by itself": [], "smoothed": []}
-    for index, (expression, pose) in enumerate(
-        zip(readings.probabilities, readings.poses, strict=True)
-    ):
-        face = replace(blank, expression=expression, pose=pose)
-        if reference is None:
-            reference = capture.update([face], index / FPS).reference
-        else:
-            face = replace(face, expression=reference.read(expression, pose))
-        labels["each frame by itself"].append(face.label)
-        labels["smoothed"].append(smoother.update([face], index / FPS)[0].label)
-    return labels
-
-
-def _clip_facts(labels: list[str], start: int) -> tuple[int, float, bool]:
-    """Label changes at rest, seconds from a tenth of the smile to its being shown (inf where it
-    never is), and whether the end is neutral. start: the first frame of the smile."""
-    rest = labels[3 * FPS : start]
-    changes = sum(a != b for a, b in itertools.pairwise(rest))
-    smile = labels[start:]
-    tenth = 0.1 * RISE - 1
-    first = smile.index("happiness") if "happiness" in smile else np.inf
-    return changes, max(first - tenth, 0) / FPS, labels[-1] == "neutral"
 
 
 def cost_table(population: Population, readings: Readings) -> None:

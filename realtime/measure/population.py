@@ -1,9 +1,10 @@
-"""``python -m realtime.measure.population``: what a model says of many faces, see realtime.reference.
+"""``python -m realtime.measure.population``: what a model says of many faces.
 
-It reads a prepared folder (faces.npy and labels.csv, as `python -m train prepare` writes them) and
-runs the ONNX file itself, so it needs no torch and describes exactly what is shipped. The numbers
-go into a file beside the model and not into its metadata: a model's hash, and with it every
-quantised copy and every plan that names it, stays what it was.
+realtime.reference says what for. It reads a prepared folder (faces.npy and labels.csv, as
+`python -m train prepare` writes them) and runs the ONNX file itself, so it needs no torch and
+describes exactly what is shipped. The numbers go into a file beside the model and not into its
+metadata: a model's hash, and with it every quantised copy and every plan that names it, stays what
+it was.
 """
 
 from __future__ import annotations
@@ -135,8 +136,8 @@ def wander_of(
 
 
 def turn_of(recogniser: Recogniser, people: list[np.ndarray], wander: np.ndarray) -> np.ndarray:
-    """By how much logits of a resting face move, (8,), for each 10 degrees beyond Form.turn_free that
-    the measured pose has turned, beyond what two pictures differ anyway; by least squares."""
+    """By how much logits of a resting face move, (8,), for each 10 degrees beyond Form.turn_free
+    that the measured pose has turned, beyond what two pictures differ anyway; by least squares."""
     before, pose = centred(recogniser, np.stack(people))
     moved, turned = [], []
     for yaw, pitch in TURNS:

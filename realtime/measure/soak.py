@@ -106,7 +106,7 @@ def soak(pipeline: FacePipeline, frames: Iterator[Frame], number: int, loop: int
     or as many whole loops as they hold, are compared."""
     seconds, processor, ages = np.zeros(number), np.zeros(number), np.full(number, np.nan)
     ids, early = 0, 0.0
-    for index, frame in zip(tqdm(range(number), disable=None, leave=False), frames):
+    for index, frame in zip(tqdm(range(number), disable=None, leave=False), frames, strict=False):
         worked = time.process_time()
         faces, seconds[index] = _one(pipeline, frame)
         processor[index] = time.process_time() - worked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -107,5 +108,5 @@ def _jitter(faces: list[Face]) -> Jitter:
         landmarks_px=most([face.landmarks for face in faces]),
         pose_degrees=most(angles),
         probability=most([face.expression for face in faces]),
-        label_changes=sum(a != b for a, b in zip(labels, labels[1:])),
+        label_changes=sum(a != b for a, b in itertools.pairwise(labels)),
     )

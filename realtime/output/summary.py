@@ -62,17 +62,16 @@ class Summary:
         if not self._seen:
             return "No face was seen."
         longest = sorted(self._seen.items(), key=lambda item: -item[1].frames)
-        lines = [
-            f"{'id':>4} {'frames':>7} {'seconds':>15}  {'expression':<16} {'yaw':>6} {'pitch':>6} {'roll':>6}"
-        ]
+        titles = f"{'id':>4} {'frames':>7} {'seconds':>15}  {'expression':<16} "
+        lines = [titles + f"{'yaw':>6} {'pitch':>6} {'roll':>6}"]
         for track_id, seen in sorted(longest[:rows]):
             mean = seen.expression / seen.frames
             top = int(np.argmax(mean))
             label = f"{EXPRESSIONS[top]} {mean[top]:.0%}"
             yaw, pitch, roll = seen.angles / seen.frames
             lines.append(
-                f"{track_id:>4} {seen.frames:>7} {seen.first:>6.2f} – {seen.last:>6.2f}  {label:<16} "
-                f"{yaw:>+5.0f}° {pitch:>+5.0f}° {roll:>+5.0f}°"
+                f"{track_id:>4} {seen.frames:>7} {seen.first:>6.2f} – {seen.last:>6.2f}  "
+                f"{label:<16} {yaw:>+5.0f}° {pitch:>+5.0f}° {roll:>+5.0f}°"
             )
         more = len(longest) + self._forgotten - rows
         if more > 0:

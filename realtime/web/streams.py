@@ -91,7 +91,7 @@ class Streams:
         one that comes while IN_FLIGHT others are on their way.
         mirror: mirror the picture that comes back, not the numbers. picture: a JPEG as data URL.
         The answer holds `image` (a JPEG as data URL; None for a dropped frame), `time` (seconds
-        since the stream was opened) and `faces`, as :func:`realtime.output.records.face_record` gives them,
+        since the stream was opened) and `faces`, as realtime.output.records.face_record gives them,
         largest first. Raises Refused for a picture that cannot be used.
         """
         stream = self._open.get(key)

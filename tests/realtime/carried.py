@@ -126,11 +126,15 @@ def _same(box: np.ndarray, other: np.ndarray) -> bool:
 def report(name: str, compared: Compared) -> str:
     soon = 100 * np.mean(np.array(compared.missing) < SOON)
     lines = [
-        f"{name}: {len(compared.carried)} faces carried, {soon:.2f} % of those that the cascade is "
-        f"sure of found within {SOON} frames (longest wait {max(compared.missing)})",
+        (
+            f"{name}: {len(compared.carried)} faces carried, {soon:.2f} % of those that the "
+            f"cascade is sure of found within {SOON} frames (longest wait {max(compared.missing)})"
+        ),
         "",
-        f"| landmarks, % of face size | within {100 * NEAR:.0f} % | median | 95 % within "
-        "| farthest |",
+        (
+            f"| landmarks, % of face size | within {100 * NEAR:.0f} % | median | 95 % within "
+            "| farthest |"
+        ),
         "|---|---|---|---|---|",
     ]
     rows = {"carried": compared.carried, "cascade, a pixel shifted": compared.shifted}

@@ -11,7 +11,7 @@ from tests.realtime.support.paths import CLIP
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "of, state",
+    ("of", "state"),
     [
         (camera_fault, "busy"),
         (camera_fault, "slow"),

@@ -27,7 +27,8 @@ def clip(tmp_path_factory):
     path = tmp_path_factory.mktemp("clip") / "clip.mp4"
     with av.open(str(CLIP)) as video:
         images = [
-            frame.to_ndarray(format="rgb24") for frame, _ in zip(video.decode(video=0), range(25))
+            frame.to_ndarray(format="rgb24")
+            for frame, _ in zip(video.decode(video=0), range(25), strict=False)
         ]
     return write_video(path, images)
 
@@ -50,9 +51,11 @@ def records(path) -> list[dict]:
 def test_a_video_in_records_out(clip, tmp_path, capsys):
     outputs = {name: tmp_path / f"out.{name}" for name in ("webm", "jsonl", "csv")}
     code = main(
-        ["--source", str(clip), "--no-display", "--output", str(outputs["webm"])]
-        + ["--jsonl", str(outputs["jsonl"]), "--csv", str(outputs["csv"]), "--max-faces", "1"]
-        + ["--profile", "--profile-plot", str(tmp_path / "stages.png")]
+        [
+            *("--source", str(clip), "--no-display", "--output", str(outputs["webm"])),
+            *("--jsonl", str(outputs["jsonl"]), "--csv", str(outputs["csv"]), "--max-faces", "1"),
+            *("--profile", "--profile-plot", str(tmp_path / "stages.png")),
+        ]
     )
 
     assert code == 0
@@ -222,8 +225,9 @@ def wait_for(path, size: int) -> None:
 def started(*arguments, source=CLIP, before="") -> subprocess.Popen:
     """The program in a process of its own, after a line of Python."""
     program = f"{before}\nimport sys\nfrom realtime.__main__ import main\nsys.exit(main())"
+    command = [sys.executable, "-c", program, "--source", str(source), "--no-display"]
     return subprocess.Popen(
-        [sys.executable, "-c", program, "--source", str(source), "--no-display", *map(str, arguments)],
+        [*command, *map(str, arguments)],
         cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )  # fmt: skip

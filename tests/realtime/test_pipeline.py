@@ -55,12 +55,16 @@ def test_she_is_found_whenever_she_is_in_view(faces):
 
 
 def test_she_looks_happy(faces):
-    labels = [found[0].label for truth, found in zip(TRUTH, faces) if truth["in_view"]]
+    labels = [found[0].label for truth, found in zip(TRUTH, faces, strict=True) if truth["in_view"]]
     assert set(labels) == {"happiness"}
 
 
 def test_roll_follows_the_known_rotation(faces):
-    seen = [(t["roll"], found[0].pose.roll) for t, found in zip(TRUTH, faces) if t["in_view"]]
+    seen = [
+        (t["roll"], found[0].pose.roll)
+        for t, found in zip(TRUTH, faces, strict=True)
+        if t["in_view"]
+    ]
     known, measured = np.array(seen).T
     # In the photograph itself her head is tilted; only what was added to that is known.
     error = (measured - measured[0]) - (known - known[0])
@@ -70,7 +74,7 @@ def test_roll_follows_the_known_rotation(faces):
 
 def test_ids_are_kept_in_view_and_new_after_a_long_absence(faces):
     """She is away for more than the second for which the tracker waits."""
-    ids = [found[0].track_id for truth, found in zip(TRUTH, faces) if truth["in_view"]]
+    ids = [found[0].track_id for truth, found in zip(TRUTH, faces, strict=True) if truth["in_view"]]
     away = [truth["frame"] for truth in TRUTH if truth["visible"] == 0]
     before = sum(truth["in_view"] for truth in TRUTH[: away[0]])
     assert set(ids[:before]) == {0} and set(ids[before:]) == {1}
@@ -150,7 +154,7 @@ def test_many_faces_take_turns(frames):
             assert len(found) == 6 and all(face.expression is not None for face in found)
             fresh.append({face.track_id: face.expression.base for face in found})
     assert batches == [6] + [AT_ONCE] * 6, "all are new in the first frame"
-    for before, after in zip(fresh, fresh[2:]):
+    for before, after in zip(fresh, fresh[2:], strict=False):
         assert all(before[who] is not after[who] for who in before), "none waits for two frames"
 
 
@@ -159,7 +163,7 @@ def test_a_frame_without_faces_is_no_error(pipeline):
 
 
 @pytest.mark.parametrize(
-    "fails, options, error",
+    ("fails", "options", "error"),
     [
         ("mtcnn_onet", {}, EngineError),
         ("", {"min_face": 3}, DetectorError),

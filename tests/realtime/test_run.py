@@ -56,7 +56,10 @@ def source(count=10, live=False):
     )
 
 
-def run(tmp_path, count=10, keys=None, outputs=Outputs(), **options):
+NO_OUTPUTS = Outputs()
+
+
+def run(tmp_path, count=10, keys=None, outputs=NO_OUTPUTS, **options):
     window = FakeWindow(keys) if keys is not None else None
     with Run(source(count, live=True), FakePipeline(), outputs, window, **options) as run:
         run.process(frames(count))
@@ -76,7 +79,7 @@ def test_every_frame_reaches_every_file(tmp_path):
     done, _ = run(tmp_path, 10, outputs=all_outputs(tmp_path))
 
     assert len(pictures_of(tmp_path / "out.mp4")) == 10
-    lines = [json.loads(line) for line in open(tmp_path / "out.jsonl")]
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
     assert [line["frame"] for line in lines] == list(range(10))
     assert len((tmp_path / "out.csv").read_text().splitlines()) == 11
     assert "happiness" in done.summary.table() and "+25°" in done.summary.table()
@@ -128,9 +131,11 @@ def test_a_source_that_breaks_leaves_whole_files(tmp_path):
         yield from frames(4)
         raise SourceError("clip.mp4 breaks off after 4 frames.")
 
-    with pytest.raises(SourceError):
-        with Run(source(), FakePipeline(), all_outputs(tmp_path)) as broken:
-            broken.process(breaking())
+    with (
+        pytest.raises(SourceError),
+        Run(source(), FakePipeline(), all_outputs(tmp_path)) as broken,
+    ):
+        broken.process(breaking())
 
     assert len(pictures_of(tmp_path / "out.mp4")) == 4
     assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 4
@@ -159,7 +164,7 @@ def test_an_output_that_fails_ends_the_run(tmp_path, monkeypatch):
     monkeypatch.setattr("realtime.output.video.VideoSink.write", full)
     with pytest.raises(SinkError, match="No space left"):
         run(tmp_path, 20, outputs=Outputs(tmp_path / "out.mp4", tmp_path / "out.jsonl"))
-    assert all(json.loads(line) for line in open(tmp_path / "out.jsonl"))
+    assert all(map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines()))
 
 
 def test_news_are_shown_and_said_once_and_retries_are_not_repeated(capsys):
@@ -185,7 +190,7 @@ def test_a_camera_without_a_single_picture_leaves_a_window_that_can_be_closed():
     assert len(window.pictures) == 3
 
 
-@pytest.mark.parametrize("key, suffix", [("s", ".png"), ("r", ".mp4")])
+@pytest.mark.parametrize(("key", "suffix"), [("s", ".png"), ("r", ".mp4")])
 def test_a_key_that_cannot_write_says_so_and_the_run_goes_on(
     tmp_path, monkeypatch, capsys, key, suffix
 ):

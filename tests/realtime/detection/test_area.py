@@ -30,7 +30,7 @@ def test_crops_are_resized_parts_of_the_image():
     ends = np.array([[90, 60], [47, 55], [90, 60], [6, 60]])
     crops = AreaSampler(image).crops(starts, ends, 12)
     assert crops.shape == (4, 12, 12, 3) and crops.dtype == np.float32
-    for crop, (x1, y1), (x2, y2) in zip(crops, starts, ends):
+    for crop, (x1, y1), (x2, y2) in zip(crops, starts, ends, strict=True):
         np.testing.assert_allclose(crop, mean_over_bins(image[y1:y2, x1:x2], 12, 12), rtol=1e-6)
 
 

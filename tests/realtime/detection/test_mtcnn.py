@@ -35,7 +35,7 @@ def reference():
             boxes, scores, landmarks = mtcnn.detect(image, landmarks=True)
         finally:
             torch.set_num_threads(threads)
-        return [] if boxes is None else list(zip(boxes, scores, landmarks))
+        return [] if boxes is None else list(zip(boxes, scores, landmarks, strict=True))
 
     return faces
 
@@ -205,7 +205,7 @@ def test_options_out_of_range(options, message):
         Detector(**options)
 
 
-@pytest.mark.parametrize("fails, closed", [("mtcnn_rnet", 1), ("mtcnn_onet", 2)])
+@pytest.mark.parametrize(("fails", "closed"), [("mtcnn_rnet", 1), ("mtcnn_onet", 2)])
 def test_a_detector_of_which_one_network_fails_closes_the_others(monkeypatch, fails, closed):
     opened = fake_sessions(monkeypatch, fails)
     with pytest.raises(EngineError):

@@ -25,7 +25,9 @@ def test_faces_that_cross_keep_their_ids():
     left = [face_at(100 + 8 * i, 200) for i in range(50)]
     right = [face_at(500 - 8 * i, 204, 64) for i in range(50)]
     hidden = range(23, 28)
-    frames = [[a] if i in hidden else [a, b] for i, (a, b) in enumerate(zip(left, right))]
+    frames = [
+        [a] if i in hidden else [a, b] for i, (a, b) in enumerate(zip(left, right, strict=True))
+    ]
 
     ids = follow(Tracker(), frames)
 

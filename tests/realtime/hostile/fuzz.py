@@ -1,7 +1,8 @@
 """Mutated files through the program's own readers, many a second, in processes that may break.
 
-Each case follows from its number and the seed alone: `python -m tests.realtime.hostile.fuzz 17 --seed 0`
-does number 17 again.
+Each case follows from its number and the seed alone; this does number 17 again:
+
+    python -m tests.realtime.hostile.fuzz 17 --seed 0
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def test_the_reference_runs_on_the_same_frames(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "extra, code, words",
+    ("extra", "code", "words"),
     [
         (["--json", "/nowhere/at/all/bench.json"], 1, "/nowhere/at/all"),
         (["--model", "nothing.onnx"], 1, "nothing.onnx"),

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from realtime.align import TEMPLATE
-from realtime.measure.london import Morph, heights
+from realtime.measure.clips import Morph, heights
 from realtime.measure.vary import exposed, moved_and_lit, turned_head
 
 

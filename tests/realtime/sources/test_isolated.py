@@ -27,10 +27,11 @@ def test_another_process_gives_the_same_frames(short_clip):
 def test_another_process_says_where_a_video_breaks_off(tmp_path):
     path = write_video(tmp_path / "a.mp4", (scene(i) for i in range(80)), movflags="faststart")
     path = spoil(path, 0.5, 0.6)
-    with IsolatedVideo(path, "a.mp4", VideoLimits(strange=True)) as video:
-        with pytest.raises(SourceError, match="damaged|breaks off"):
-            for _ in video:
-                pass
+    with (
+        IsolatedVideo(path, "a.mp4", VideoLimits(strange=True)) as video,
+        pytest.raises(SourceError, match="damaged|breaks off"),
+    ):
+        list(video)
 
 
 def test_closing_ends_the_other_process(short_clip):
@@ -62,7 +63,10 @@ def test_memory_of_the_other_process_is_bounded(tmp_path):
     images = [cv2.resize(scene(i), (3840, 2160)) for i in range(2)] * 10
     options = {"preset": "ultrafast", "x264-params": "ref=16:bframes=0:keyint=250"}
     path = write_video(tmp_path / "a.mp4", images, options=options)
-    with IsolatedVideo(path, "a.mp4", VideoLimits(strange=True, shown=1 << 20)) as video:
-        with pytest.raises(SourceError, match="too much memory"):
-            for frame in video:
-                assert frame.image.shape == (720, 1280, 3)
+    limits = VideoLimits(strange=True, shown=1 << 20)
+    with (
+        IsolatedVideo(path, "a.mp4", limits) as video,
+        pytest.raises(SourceError, match="too much memory"),
+    ):
+        for frame in video:
+            assert frame.image.shape == (720, 1280, 3)

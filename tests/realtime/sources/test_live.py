@@ -3,7 +3,7 @@
 import threading
 import time
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, pairwise
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_an_unplugged_camera_is_said_and_used_again_when_it_returns():
     frames = [view.frame for view in views if view.frame]
     assert [frame.index for frame in frames] == sorted(frame.index for frame in frames)
     times = [frame.time for frame in frames]
-    assert all(a < b for a, b in zip(times, times[1:])), "time runs on over the break"
+    assert all(a < b for a, b in pairwise(times)), "time runs on over the break"
 
 
 def test_silence_is_noticed_and_over_when_frames_come_back():
@@ -188,7 +188,9 @@ def test_a_camera_that_begins_in_the_dark_is_not_called_covered():
     assert not any("black" in (view.trouble or "") for _, view in views)
 
 
-@pytest.mark.parametrize("words, expected", [(["same"] * 40, "stands still"), ([0] * 40, "black")])
+@pytest.mark.parametrize(
+    ("words", "expected"), [(["same"] * 40, "stands still"), ([0] * 40, "black")]
+)
 def test_a_frozen_or_black_picture_is_noticed_and_over_when_it_changes(words, expected):
     with LiveFeed(FakeCamera([100] * 10 + words + [100] * 300), Workshop()) as feed:
         views = watch(feed, 0.95)

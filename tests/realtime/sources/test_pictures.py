@@ -1,5 +1,6 @@
 """How pictures are read, what one may cost, and that none costs more than its header said."""
 
+import contextlib
 import struct
 import zlib
 from io import BytesIO
@@ -104,10 +105,8 @@ def test_a_second_header_counts():
     body = struct.pack(">2I5B", 30_000, 30_000, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + b"IHDR" + body + struct.pack(">I", zlib.crc32(b"IHDR" + body))
     for doubled in (data[:33] + chunk + data[33:], data[:8] + chunk + data[8:]):
-        try:
+        with contextlib.suppress(PictureError):
             assert max(read_picture(doubled, PICTURE).image.shape) <= 160
-        except PictureError:
-            pass
 
 
 def test_a_jpeg_of_many_passes_is_refused():

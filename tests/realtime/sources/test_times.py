@@ -89,7 +89,7 @@ def test_a_recording_keeps_a_pause_longer_than_its_format_can(tmp_path, name):
     assert np.diff(kept).max() <= 3600.1 and kept[-1] == pytest.approx(times[-1], abs=2e-3)
 
 
-@pytest.mark.parametrize("name, start", [("a.ts", WRAP - 0.3), ("a.mkv", DAY - 0.3)])
+@pytest.mark.parametrize(("name", "start"), [("a.ts", WRAP - 0.3), ("a.mkv", DAY - 0.3)])
 def test_records_and_video_of_a_run_begin_at_0_and_do_not_jump(tmp_path, name, start):
     with open_source(CLIP) as source:
         images = [frame.image for frame in islice(source, 15)]
@@ -100,7 +100,7 @@ def test_records_and_video_of_a_run_begin_at_0_and_do_not_jump(tmp_path, name, s
     assert main(["--source", str(path), "--no-display", *outputs]) == 0
 
     expected = pytest.approx([index / 25 for index in range(15)], abs=2e-3)
-    assert [json.loads(line)["time"] for line in open(lines)] == expected
+    assert [json.loads(line)["time"] for line in lines.read_text().splitlines()] == expected
     with open(rows, newline="") as file:
         assert [float(row["time"]) for row in csv.DictReader(file)] == expected
     with av.open(str(video)) as container:

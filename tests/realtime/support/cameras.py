@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from threading import Thread
@@ -137,10 +138,8 @@ def _handler(server: MjpegServer, jpegs: list[bytes]) -> type[BaseHTTPRequestHan
             kind = f"multipart/x-mixed-replace; boundary={BOUNDARY}"
             self.send_header("Content-Type", kind)
             self.end_headers()
-            try:
+            with suppress(ConnectionError):  # the viewer left
                 self._play()
-            except ConnectionError:  # the viewer left
-                pass
 
         def _play(self) -> None:
             before, pictures = server.lost, _to_and_fro(jpegs)

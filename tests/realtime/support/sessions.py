@@ -12,10 +12,13 @@ def fake_sessions(monkeypatch, fails: str = "", labels: str = '["neutral"]') -> 
     opened = []
 
     class Session:
-        path, metadata = Path("model.onnx"), {"labels": labels}
-        outputs = [SimpleNamespace(name=name, shape=(None, 3)) for name in ("expression", "pose")]
-        inputs = [SimpleNamespace(name="faces", shape=(None, 112, 112, 3))]
-        closed = False
+        path, closed = Path("model.onnx"), False
+
+        def __init__(self):
+            self.metadata = {"labels": labels}
+            self.inputs = [SimpleNamespace(name="faces", shape=(None, 112, 112, 3))]
+            names = ("expression", "pose")
+            self.outputs = [SimpleNamespace(name=name, shape=(None, 3)) for name in names]
 
         def close(self) -> None:
             self.closed = True

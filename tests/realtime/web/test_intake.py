@@ -88,10 +88,12 @@ def test_frames_that_grow_are_not_decoded(tmp_path):
     both = tmp_path / "both.ts"
     both.write_bytes(small.read_bytes() + large.read_bytes())
     sizes = []
-    with VideoSource(f"file:{both}", "a", VideoLimits(200 * 200)) as video:
-        with pytest.raises(SourceError, match="damaged|breaks off"):
-            for frame in video:
-                sizes.append(frame.image.shape)
+    with (
+        VideoSource(f"file:{both}", "a", VideoLimits(200 * 200)) as video,
+        pytest.raises(SourceError, match="damaged|breaks off"),
+    ):
+        for frame in video:
+            sizes.append(frame.image.shape)
     assert set(sizes) == {(120, 160, 3)}
 
 

@@ -1,4 +1,4 @@
-"""The live tab in Chromium with a fake camera: a face turned to the image's right, tilted clockwise."""
+"""The live tab in Chromium. Its camera shows a face turned to the right and tilted clockwise."""
 
 import os
 import re

@@ -1,5 +1,6 @@
 """Videos without a browser: limits, cancelling and the timeline."""
 
+import itertools
 import json
 import threading
 
@@ -76,7 +77,7 @@ def test_the_timeline_keeps_its_samples_few_and_the_longest_face_first(tmp_path,
     assert [face["id"] for face in timeline["faces"]] == [7, 5]
     samples = timeline["faces"][0]["samples"]
     assert 10 <= len(samples) <= 12 and samples[0] == [0.0, *[0.125] * 8, 1.0, 2.0, 3.0]
-    assert timeline["gap"] >= 3 * max(b[0] - a[0] for a, b in zip(samples, samples[1:])) * 0.99
+    assert timeline["gap"] >= 3 * max(b[0] - a[0] for a, b in itertools.pairwise(samples)) * 0.99
 
 
 def test_a_timeline_of_nothing(tmp_path):

@@ -43,8 +43,8 @@ def test_what_belongs_to_all_is_kept(visitors, tmp_path):
 
 
 def test_results_go_where_the_work_fails(visitors, tmp_path):
-    with pytest.raises(ValueError), visitors.visitor("a").results() as folder:
-        raise ValueError
+    with pytest.raises(ValueError, match="no good"), visitors.visitor("a").results() as folder:
+        raise ValueError("no good")
     assert not folder.exists()
 
 
