@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,15 +104,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _recognise(options: Options) -> int:
-    if (options.camera is None) == (options.source is None):
-        raise UsageError("Say what to look at: --camera 0, or --source FILE_OR_URL_OR_FOLDER.")
+    spec = _wanted(options)
     outputs = Outputs(options.output, options.jsonl, options.csv)
     _check_outputs(options, outputs)
     if options.profile_plot:
         check_writable(options.profile_plot)
     with ExitStack() as stack:
         windowed = _wants_window(options, outputs)
-        spec = options.source if options.camera is None else options.camera
         source = _opened(spec)
         owned = stack.enter_context(ExitStack())
         owned.callback(source.close)
@@ -127,7 +126,7 @@ def _recognise(options: Options) -> int:
         if source.live:
             feed = LiveFeed(source, reopen=lambda: open_source(spec))
             owned.pop_all()  # the feed closes what it reads
-            views = stack.enter_context(feed)
+            views: Iterable[View] = stack.enter_context(feed)
         else:
             frames = stack.enter_context(closing(read_ahead(source)))
             views = (View(frame, None) for frame in frames)
@@ -140,6 +139,15 @@ def _recognise(options: Options) -> int:
             if options.profile_plot:
                 write(options.profile_plot, png(plot(pipeline.timer.series())))
     return 0
+
+
+def _wanted(options: Options) -> str | int:
+    """What to look at; UsageError where that is not said, or said twice."""
+    if options.camera is not None and options.source is None:
+        return options.camera
+    if options.source is not None and options.camera is None:
+        return options.source
+    raise UsageError("Say what to look at: --camera 0, or --source FILE_OR_URL_OR_FOLDER.")
 
 
 def _check_outputs(options: Options, outputs: Outputs) -> None:

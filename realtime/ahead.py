@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -15,7 +15,7 @@ DEPTH = 4
 _END = object()
 
 
-def read_ahead(items: Iterable[Item]) -> Iterator[Item]:
+def read_ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
     """The same items, made in a thread up to :data:`DEPTH` ahead of their use.
 
     What goes wrong in `items` is raised here, after every item that came before it. Leaving the

@@ -58,22 +58,26 @@ class Capture:
     def __init__(self, population: Population, track_id: int | None = None):
         self._population = population
         self._wanted = track_id
+        self._last: float | None = None
         self._restart(None)
 
     def update(self, faces: list[Face], time: float) -> Progress:
         """One frame: its faces, largest first, with ids, expression and pose; its time in s."""
         face = self._chosen(faces)
-        if face is None:
+        if face is None or face.expression is None or face.pose is None:
             if self._last is None or time - self._last > LOST:
                 self._restart(None)
             return Progress(self._share(), LOOK, self._id)
         if face.track_id != self._id:
             self._restart(face.track_id)
-        problem = self._problem(face)
+        problem = self._problem(face, face.expression, face.pose)
         if problem:
             self._restart(face.track_id)
             return Progress(0.0, problem, self._id)
-        self._add(face, time)
+        if not self._poses:
+            self._started, self._centre = time, face.landmarks.mean(axis=0)
+        self._last = time
+        self._add(face.expression, face.pose)
         if self._share() >= 1:
             reference = Reference.capture(self._population, np.array(self._readings), self._poses)
             return Progress(1.0, DONE, self._id, reference)
@@ -87,9 +91,9 @@ class Capture:
         same = (face for face in usable if self._id is not None and face.track_id == self._id)
         return next(same, max(usable, key=lambda face: face.size, default=None))
 
-    def _problem(self, face: Face) -> str:
+    def _problem(self, face: Face, expression: np.ndarray, pose: HeadPose) -> str:
         """What keeps this face from being captured, "" where nothing does."""
-        pose, centre = face.pose, face.landmarks.mean(axis=0)
+        centre = face.landmarks.mean(axis=0)
         if max(abs(pose.yaw), abs(pose.pitch)) > FRONTAL:
             return LOOK
         if self._poses:
@@ -97,26 +101,23 @@ class Capture:
             turned = max(abs(pose.yaw - first.yaw), abs(pose.pitch - first.pitch)) > TURN
             if turned or np.hypot(*(centre - self._centre)) > MOVE * face.size:
                 return STILL
-        shown = dict(zip(EXPRESSIONS, face.expression, strict=True))
+        shown = dict(zip(EXPRESSIONS, expression, strict=True))
         return REST if max(shown["happiness"], shown["surprise"]) > NO_REST else ""
 
-    def _add(self, face: Face, time: float) -> None:
-        if not self._poses:
-            self._started, self._centre = time, face.landmarks.mean(axis=0)
-        self._last = time
-        if self._readings and face.expression is self._readings[-1]:
+    def _add(self, expression: np.ndarray, pose: HeadPose) -> None:
+        if self._readings and expression is self._readings[-1]:
             return
-        self._readings.append(face.expression)
-        self._poses.append(face.pose)
+        self._readings.append(expression)
+        self._poses.append(pose)
 
     def _share(self) -> float:
-        if not self._readings:
+        if not self._readings or self._last is None:
             return 0.0
         return min((self._last - self._started) / SECONDS, len(self._readings) / FRAMES, 1.0)
 
     def _restart(self, track_id: int | None) -> None:
         self._id = track_id
-        self._last: float | None = None
+        self._last = None
         self._started = 0.0
         self._centre = np.zeros(2)
         self._readings: list[np.ndarray] = []

@@ -100,18 +100,19 @@ class Face:
     def label(self) -> str:
         """The expression to show: the held one, else the most probable. ValueError before the
         engine has run."""
-        if self.expression is None:
-            raise ValueError("This face has no expression yet: run the engine on it first.")
-        if self.held_label is not None:
-            return self.held_label
-        return EXPRESSIONS[int(np.argmax(self.expression))]
+        expression = self._known_expression()
+        return self.held_label or EXPRESSIONS[int(np.argmax(expression))]
 
     @property
     def probability(self) -> float:
         """That of the :attr:`label`, 0 to 1: while a label is held, another may be more probable.
         ValueError before the engine has run."""
-        label = self.label
-        return float(self.expression[EXPRESSIONS.index(label)])
+        return float(self._known_expression()[EXPRESSIONS.index(self.label)])
+
+    def _known_expression(self) -> np.ndarray:
+        if self.expression is None:
+            raise ValueError("This face has no expression yet: run the engine on it first.")
+        return self.expression
 
     def mirrored(self, width: int) -> Face:
         """The face as it lies in the frame of `width` pixels mirrored left to right."""

@@ -43,7 +43,7 @@ class FacePipeline:
         self.smoother = Smoother(0.0 if still else smoothing)
         self.timer = StageTimer()
         self._still = still
-        self._last: dict[int, tuple[np.ndarray, HeadPose]] = {}
+        self._last: dict[int | None, tuple[np.ndarray, HeadPose]] = {}
         self.finder = FaceFinder(detector, self.timer, still)
         self.recogniser = recogniser
 

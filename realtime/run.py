@@ -62,7 +62,7 @@ class Run:
         self.summary = Summary()
         self.saved: list[Path] = []
         self._show_pose, self._show_help, self._show_age = True, False, False
-        self._shown = deque(maxlen=30)
+        self._shown: deque[float] = deque(maxlen=30)
         # What a window shows until the first frame comes, if one ever does.
         self._picture = np.zeros((source.height, source.width, 3), np.uint8)
         self._trouble: str | None = None
@@ -70,8 +70,11 @@ class Run:
         self._recording: _Video | None = None
         self._refused, self._refused_at = "", -np.inf
         with ExitStack() as stack:
-            sinks = [(JsonlSink, outputs.jsonl), (CsvSink, outputs.csv)]
-            self._records = [stack.enter_context(sink(path)) for sink, path in sinks if path]
+            self._records: list[JsonlSink | CsvSink] = []
+            if outputs.jsonl:
+                self._records.append(stack.enter_context(JsonlSink(outputs.jsonl)))
+            if outputs.csv:
+                self._records.append(stack.enter_context(CsvSink(outputs.csv)))
             self._video = None
             if outputs.video:
                 self._video = stack.enter_context(self._new_video(outputs.video))
@@ -87,7 +90,7 @@ class Run:
                 if view.frame is not None:
                     progress.update()
                     self._recognise(view.frame)
-                if self.window and self._show(view, started):
+                if self.window and self._show(self.window, view, started):
                     return
 
     def _recognise(self, frame: Frame) -> None:
@@ -102,7 +105,7 @@ class Run:
         if self._video:
             self._video.write(self._picture, frame.time)
         if self._recording:
-            self._record(frame.time)
+            self._record(self._recording, frame.time)
 
     def _report(self, view: View) -> None:
         """Say on the console what is wrong with the source, what changed, and that it is well
@@ -151,16 +154,16 @@ class Run:
 
     def _age(self) -> str | None:
         age = self.pipeline.timer.stage("age")
-        return age and f"age {age['median_ms']:.0f} ms"
+        return f"age {age['median_ms']:.0f} ms" if age else None
 
-    def _show(self, view: View, started: float) -> bool:
+    def _show(self, window: Window, view: View, started: float) -> bool:
         """Show the latest picture, a file at its own speed; True where the user quits."""
         picture, early = self._picture, 0.0
         if view.trouble:
             picture = draw((picture // 2).astype(np.uint8), [], note=view.trouble)
         elif view.frame is not None and not self.source.live:
             early = max(0.0, started + view.frame.time - time.monotonic())
-        key = self.window.show(picture, wait=early)
+        key = window.show(picture, wait=early)
         if view.frame is not None and view.frame.captured is not None:
             self.pipeline.timer.add("age", time.monotonic() - view.frame.captured)
         return self._on_key(key, self._picture)
@@ -200,10 +203,10 @@ class Run:
             self._recording = self._new_video(path)
             self._tell(path)
 
-    def _record(self, seconds: float) -> None:
+    def _record(self, recording: _Video, seconds: float) -> None:
         def writes() -> None:
             try:
-                self._recording.write(self._picture, seconds)
+                recording.write(self._picture, seconds)
             except SinkError:
                 self._stop_recording()
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -68,7 +69,7 @@ class Smoother:
         if strength < 0:
             raise ValueError(f"Smoothing strength must be 0 or more, not {strength}.")
         self.strength = strength
-        self._states: dict[int, _State] = {}
+        self._states: dict[int | None, _State] = {}
 
     def update(self, faces: list[Face], time: float) -> list[Face]:
         """The faces of one frame (with ids), smoothed. `time` in seconds."""
@@ -86,7 +87,7 @@ class Smoother:
         elapsed, state.time = time - state.time, time
         points = np.vstack([face.box.reshape(2, 2), face.landmarks]).astype(np.float64)
         points = state.geometry(points, elapsed, unit=face.size)
-        changes = {
+        changes: dict[str, Any] = {
             "box": points[:2].reshape(4).astype(np.float32),
             "landmarks": points[2:].astype(np.float32),
         }

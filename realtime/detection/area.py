@@ -29,8 +29,8 @@ class AreaSampler:
 
         rows: only those from the first up to the second of it.
         """
-        rows = slice(*(rows or (0, height)))
-        top, bottom = (edges[rows, None] for edges in _bins(self.height, height))
+        wanted = slice(*(rows or (0, height)))
+        top, bottom = (edges[wanted, None] for edges in _bins(self.height, height))
         left, right = _bins(self.width, width)
         return self._means(top, bottom, left, right)
 

@@ -31,7 +31,9 @@ def nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
         return np.arange(len(boxes))
     corners_and_sides = boxes.astype(np.float64)
     corners_and_sides[:, 2:] -= corners_and_sides[:, :2]
-    return np.asarray(cv2.dnn.NMSBoxes(corners_and_sides, scores, 0.0, threshold))
+    # OpenCV's types name lists alone, of what it takes as arrays too.
+    kept = cv2.dnn.NMSBoxes(corners_and_sides, scores, 0.0, threshold)  # type: ignore[arg-type]
+    return np.asarray(kept, dtype=np.intp)
 
 
 def nms_over_smaller(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:

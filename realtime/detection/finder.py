@@ -86,7 +86,7 @@ class FaceFinder:
         if size == self._size:
             return gap > COAST and self._rested(frame)
         self._size = size
-        self._portions = spread(pyramid(*size, self.detector.min_face), SEARCH_FRAMES)
+        self._portions = spread(pyramid(size[0], size[1], self.detector.min_face), SEARCH_FRAMES)
         return True
 
     def _rested(self, frame: Frame) -> bool:

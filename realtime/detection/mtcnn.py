@@ -30,7 +30,7 @@ LOOK_AGAIN = 0.05
 """O-Net looks again at a face that it saw further than this, in face sizes, from where it was
 expected; from nearer, its landmarks are within the jitter that the whole cascade has."""
 
-RNET_MIDDLE, RNET_SIDE = np.float32([0.51, 0.53]), 0.955
+RNET_MIDDLE, RNET_SIDE = np.array([0.51, 0.53], np.float32), 0.955
 """Middle (x, y) and side of R-Net's boxes in squared ones of O-Net for the same faces: means over
 those of two clips."""
 
@@ -101,7 +101,7 @@ class Detector:
         if min(image.shape[:2]) < self.min_face:
             return []
         sampler = AreaSampler(image)
-        boxes = self.p_stage(sampler, pyramid(*image.shape[:2], self.min_face))
+        boxes = self.p_stage(sampler, pyramid(image.shape[0], image.shape[1], self.min_face))
         boxes = self.r_stage(sampler, boxes)
         faces = self.o_stage(sampler, boxes)
         return faces[: self.max_faces]

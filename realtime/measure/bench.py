@@ -113,12 +113,15 @@ def bench_command(arguments: list[str]) -> int:
 
 def _from_file(pipeline: FacePipeline, options: BenchOptions) -> dict:
     """Times from the file to the faces, and the memory that this takes, in MB."""
-    rounds = []
+    rounds: list[tuple[list[float], list[float]]] = []
     for _ in range(-1, options.repeats):
-        for ahead in (iter, read_ahead):
-            with open_source(options.source) as source, closing(ahead(source)) as opened:
+        for ahead in (False, True):
+            with ExitStack() as stack:
+                frames: Iterable[Frame] = stack.enter_context(open_source(options.source))
+                if ahead:
+                    frames = stack.enter_context(closing(read_ahead(frames)))
                 start = (len(rounds) + 1) * LONG
-                rounds.append(_paced(pipeline, islice(opened, options.frames), start))
+                rounds.append(_paced(pipeline, islice(frames, options.frames), start))
     measured = rounds[2:]  # the first two only warmed up
     return {
         "decode": spread(np.concatenate([reading for reading, _ in measured[::2]])),
@@ -170,12 +173,16 @@ def _crowded(frames: list[Frame], pipeline: FacePipeline, count: int) -> list[Fr
 
 def _measure(pipeline, frames: list[Frame], repeats: int, reference: TorchReference | None) -> dict:
     """Every frame by both sides, in turns of a second, so that a busy machine slows both alike."""
-    ours, theirs, faces, reference_faces = [], [], [], []
+    ours: list[float] = []
+    theirs: list[float] = []
+    faces: list[int] = []
+    reference_faces: list[int] = []
     turns = [frames[start : start + TURN] for start in range(0, len(frames), TURN)]
     for repeat in tqdm(range(-1, repeats), desc="Measuring", leave=False, disable=None):
         if repeat == 0:  # the first round only warmed up
             pipeline.timer.clear()
-            ours, theirs, faces, reference_faces = [], [], [], []
+            for measured in (ours, theirs, faces, reference_faces):
+                measured.clear()
         for turn in turns:
             for frame in turn:
                 # Time must not go back between rounds: the tracker and the smoother rely on it.
@@ -183,7 +190,9 @@ def _measure(pipeline, frames: list[Frame], repeats: int, reference: TorchRefere
                 started = time.perf_counter()
                 faces.append(len(pipeline.process(moved)))
                 ours.append(time.perf_counter() - started)
-            for frame in turn if reference else []:
+            for frame in turn:
+                if reference is None:
+                    break
                 seconds, count = reference.time(frame.image)
                 theirs.append(seconds)
                 reference_faces.append(count)

@@ -36,8 +36,12 @@ class Morph:
     def __init__(self, neutral: np.ndarray, smiling: np.ndarray):
         self._ends = neutral, smiling
         grey = [cv2.cvtColor(end, cv2.COLOR_RGB2GRAY) for end in self._ends]
-        flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        self._flows = flow.calc(grey[0], grey[1], None), flow.calc(grey[1], grey[0], None)
+        flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+        # None, which OpenCV's types do not know, is for no flow to begin from.
+        self._flows = tuple(
+            flow.calc(one, other, None)  # type: ignore[call-overload]
+            for one, other in (grey, grey[::-1])
+        )
         rows, columns = np.mgrid[:FACE_SIZE, :FACE_SIZE].astype(np.float32)
         self._places = np.stack([columns, rows], axis=2)
 
@@ -51,7 +55,7 @@ class Morph:
 
     def _bent(self, end: int, flow: np.ndarray, share: float) -> np.ndarray:
         places = self._places + np.float32(share) * flow
-        return cv2.remap(
+        return cv2.remap(  # type: ignore[call-overload]
             self._ends[end], places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
 
@@ -64,7 +68,7 @@ def filmed(crops: Iterator[np.ndarray], random: np.random.Generator) -> Iterator
     for crop in crops:
         # Half of the shaking is kept from frame to frame, as a detector's is.
         state = 0.8 * state + 0.6 * random.normal(0, 1, 4)
-        matrix = cv2.getRotationMatrix2D(centre, 0.5 * state[0], 1)
+        matrix = np.array(cv2.getRotationMatrix2D(centre, 0.5 * state[0], 1), dtype=np.float64)
         matrix[:, 2] += 0.4 * state[1:3]
         size = (FACE_SIZE, FACE_SIZE)
         moved = cv2.warpAffine(crop, matrix, size, borderMode=cv2.BORDER_REPLICATE)
@@ -79,8 +83,7 @@ def clip_table(
     start = 3 * FPS + rest_frames
     rows: dict[str, list] = {"each frame by itself": [], "smoothed": []}
     for person in persons:
-        neutral, smiling = (camera.aligned(picture) for picture in person.photographs)
-        morph = Morph(neutral, smiling)
+        morph = Morph(camera.aligned(person.neutral), camera.aligned(person.smiling))
         crops = list(filmed((morph(height) for height in shown), camera.random))
         readings = camera.read(crops)
         labels = labels_of(population, readings)

@@ -20,7 +20,6 @@ from realtime.measure.vary import exposed, moved_and_lit, noisy, turned_head
 from realtime.number_file import ReferenceFileError
 from realtime.recognise import Recogniser
 
-KINDS = ("neutral", "smiling")
 CHANGES = {
     "the head turned by 15°": ((15, 0, 0), (-15, 0, 0)),
     "raised or lowered by 12°": ((0, 12, 0), (0, -12, 0)),
@@ -31,12 +30,13 @@ CHANGES = {
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """One person and both photographs, uint8 (h, w, 3), RGB."""
+    """One person and both photographs, uint8 (h, w, 3), RGB: `neutral` and `smiling`."""
 
     name: str
     gender: str
     ethnicity: str
-    photographs: tuple[np.ndarray, np.ndarray]
+    neutral: np.ndarray
+    smiling: np.ndarray
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,8 @@ def people(folder: Path) -> list[Person]:
                     row["face_id"],
                     row["face_gender"],
                     row["face_eth"],
-                    tuple(_picture(folder / f"{row['face_id']}_{kind}.jpg") for kind in KINDS),
+                    _picture(folder / f"{row['face_id']}_neutral.jpg"),
+                    _picture(folder / f"{row['face_id']}_smiling.jpg"),
                 )
                 for row in csv.DictReader(file)
             ]

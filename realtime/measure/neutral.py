@@ -91,10 +91,11 @@ def _tables(options: Options, population: Population, camera: Camera) -> None:
         Seen(
             person.gender,
             person.ethnicity,
-            *(camera.varied(picture, options.variants) for picture in person.photographs),
+            camera.varied(person.neutral, options.variants),
+            camera.varied(person.smiling, options.variants),
             {
-                name: tuple(camera.changed(picture, change) for picture in person.photographs)
-                for name, change in CHANGES.items()
+                name: (camera.changed(person.neutral, c), camera.changed(person.smiling, c))
+                for name, c in CHANGES.items()
             },
         )
         for person in persons

@@ -112,7 +112,7 @@ def soak(pipeline: FacePipeline, frames: Iterator[Frame], number: int, loop: int
         processor[index] = time.process_time() - worked
         if frame.captured is not None:
             ages[index] = time.monotonic() - frame.captured
-        ids = max([ids, *(face.track_id + 1 for face in faces)])  # they count up from 0
+        ids = max([ids, *(1 + (face.track_id or 0) for face in faces)])  # they count up from 0
         if index == min(1000, number // 2):
             early = resident_memory()
     length = max(1, min(1000, number // 4))
@@ -146,7 +146,7 @@ def soak(pipeline: FacePipeline, frames: Iterator[Frame], number: int, loop: int
 def beside(result: Soak, old: tuple, fresh: tuple, loop: int) -> Soak:
     """The result with how fast the old pipeline is beside a fresh one. Each comes with its frames;
     they take turns of a whole clip, of which the first is not counted."""
-    seconds = ([], [])
+    seconds: tuple[list[float], list[float]] = ([], [])
     for turn in range(2 * (1 + TURNS)):
         pipeline, frames = (old, fresh)[turn % 2]
         taken = [_one(pipeline, frame)[1] for frame in islice(frames, loop)]
@@ -176,13 +176,13 @@ class _ClipCamera(Source):
     name, live = "The clip", True
 
     def __init__(self, clip: list[Frame], fps: float):
-        self._clip, self.fps = clip, fps
+        self._clip, self.fps, self._gap = clip, fps, 1 / fps
         self._measure(clip[0].image)
 
     def __iter__(self) -> Iterator[Frame]:
         started = time.monotonic()
         for frame in _looped(self._clip):
-            time.sleep(max(0.0, started + frame.index / self.fps - time.monotonic()))
+            time.sleep(max(0.0, started + frame.index * self._gap - time.monotonic()))
             yield frame
 
 

@@ -97,7 +97,8 @@ def still(
 
 
 def _jitter(faces: list[Face]) -> Jitter:
-    angles = [[face.pose.yaw, face.pose.pitch, face.pose.roll] for face in faces]
+    poses = [face.pose for face in faces if face.pose]
+    angles = [[pose.yaw, pose.pitch, pose.roll] for pose in poses]
     labels = [face.label for face in faces]
 
     def most(values) -> float:

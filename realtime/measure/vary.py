@@ -12,8 +12,11 @@ def moved_and_lit(
     """`image` (uint8 H×W×C or H×W) turned in its plane by up to `turn` degrees and moved by up to
     `shift` pixels, in light 20 % stronger or weaker, with another gamma and a sensor's noise."""
     height, width = image.shape[:2]
-    matrix = cv2.getRotationMatrix2D(
-        ((width - 1) / 2, (height - 1) / 2), random.uniform(-turn, turn), 1.0
+    matrix = np.array(
+        cv2.getRotationMatrix2D(
+            ((width - 1) / 2, (height - 1) / 2), random.uniform(-turn, turn), 1.0
+        ),
+        dtype=np.float64,
     )
     matrix[:, 2] += random.uniform(-shift, shift, 2)
     moved = cv2.warpAffine(image, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)

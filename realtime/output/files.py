@@ -49,5 +49,5 @@ def open_for_writing(path: Path) -> io.FileIO:
         raise SinkError(unwritable(path, error.strerror)) from None
 
 
-def unwritable(path: Path, reason: str) -> str:
+def unwritable(path: Path, reason: str | None) -> str:
     return f"{path} cannot be written: {reason}. Make room or choose another place."

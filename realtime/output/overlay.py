@@ -53,7 +53,7 @@ def draw(
     for face in by_size:
         _draw_box(image, face)
     size = max(12.0, 0.03 * height)
-    taken: list[Rect] = [tuple(map(float, face.box)) for face in faces]
+    taken = [_rect(face.box) for face in faces]
     if fps is not None:
         taken.append(_draw_tag(image, [f"{fps:.0f} fps"], 0.6 * size, 0.6 * size, size))
     if note:
@@ -64,7 +64,7 @@ def draw(
         _draw_label(image, face, taken)
     for face in reversed(by_size):
         if face.expression is not None:
-            _draw_bars(image, face, taken, alone=len(faces) == 1)
+            _draw_bars(image, face, face.expression, taken, alone=len(faces) == 1)
     if show_pose:
         for face in by_size:
             if face.pose is not None:
@@ -89,7 +89,7 @@ def draw_axes(image: np.ndarray, origin: np.ndarray, pose: HeadPose, length: flo
         for color, extra in ((_DARK, 2), (AXIS_COLORS[axis], 0)):
             ends = [_fixed(point) for point in (origin, tip)]
             width = thickness + extra
-            cv2.line(image, *ends, color, width, cv2.LINE_AA, _FRACTION_BITS)
+            cv2.line(image, ends[0], ends[1], color, width, cv2.LINE_AA, _FRACTION_BITS)
             radius = round((0.9 * thickness + extra / 2 + 0.5) * (1 << _FRACTION_BITS))
             cv2.circle(image, ends[1], radius, color, -1, cv2.LINE_AA, _FRACTION_BITS)
 
@@ -138,7 +138,9 @@ def _draw_label(image: np.ndarray, face: Face, taken: list[Rect]) -> None:
         x += _text_width(text, size) + gap
 
 
-def _draw_bars(image: np.ndarray, face: Face, taken: list[Rect], alone: bool) -> None:
+def _draw_bars(
+    image: np.ndarray, face: Face, expression: np.ndarray, taken: list[Rect], alone: bool
+) -> None:
     """A plate with a bar for each expression beside the box; none where there is no room."""
     size = 0.9 * _text_size(image, face)
     row = min(1.5 * size, _HIGHEST_SHARE * image.shape[0] / (len(EXPRESSIONS) + 0.8))
@@ -167,7 +169,7 @@ def _draw_bars(image: np.ndarray, face: Face, taken: list[Rect], alone: bool) ->
         _draw_text(image, name, left, y + 0.68 * row, size, bright, 600 if index == shown else 400)
         top, bottom = y + 0.3 * row, y + 0.7 * row
         _draw_bar(image, start, top, start + bar, bottom, (92, 100, 110))
-        end = start + bar * float(face.expression[index])
+        end = start + bar * float(expression[index])
         _draw_bar(image, start, top, end, bottom, COLORS[name])
         y += row
 
@@ -203,13 +205,13 @@ def _draw_plate(image: np.ndarray, rect: Rect, radius: float) -> None:
         return
     part = image[y1:y2, x1:x2]
     plate = part.copy()
-    radius = max(1, round(min(radius, (x2 - x1) / 2, (y2 - y1) / 2)))
+    arc = max(1, round(min(radius, (x2 - x1) / 2, (y2 - y1) / 2)))
     right, bottom = x2 - x1 - 1, y2 - y1 - 1
-    cv2.rectangle(plate, (radius, 0), (right - radius, bottom), _DARK, -1)
-    cv2.rectangle(plate, (0, radius), (right, bottom - radius), _DARK, -1)
-    for x in (radius, right - radius):
-        for y in (radius, bottom - radius):
-            cv2.circle(plate, (x, y), radius, _DARK, -1, cv2.LINE_AA)
+    cv2.rectangle(plate, (arc, 0), (right - arc, bottom), _DARK, -1)
+    cv2.rectangle(plate, (0, arc), (right, bottom - arc), _DARK, -1)
+    for x in (arc, right - arc):
+        for y in (arc, bottom - arc):
+            cv2.circle(plate, (x, y), arc, _DARK, -1, cv2.LINE_AA)
     cv2.addWeighted(plate, 0.82, part, 0.18, 0, dst=part)
 
 
@@ -219,7 +221,7 @@ def _draw_bar(image, x1: float, y1: float, x2: float, y2: float, color) -> None:
     middle = (y1 + y2) / 2
     ends = [_fixed((x, middle)) for x in (x1 + thick / 2, x2 - thick / 2)]
     if thick >= 1:
-        cv2.line(image, *ends, color, round(thick), cv2.LINE_AA, _FRACTION_BITS)
+        cv2.line(image, ends[0], ends[1], color, round(thick), cv2.LINE_AA, _FRACTION_BITS)
 
 
 def _first_free(
@@ -260,7 +262,13 @@ def _color(face: Face) -> tuple[int, int, int]:
 
 
 def _fixed(point) -> tuple[int, int]:
-    return tuple(round(float(value) * (1 << _FRACTION_BITS)) for value in point)
+    x, y = (round(float(value) * (1 << _FRACTION_BITS)) for value in point)
+    return x, y
+
+
+def _rect(box: np.ndarray) -> Rect:
+    x1, y1, x2, y2 = map(float, box)
+    return x1, y1, x2, y2
 
 
 def _text_width(text: str, size: float, weight: int = 600) -> int:

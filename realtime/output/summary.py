@@ -24,8 +24,9 @@ class _Seen:
     def add(self, face: Face, time: float) -> None:
         self.last = time
         self.frames += 1
+        assert face.pose is not None, "only finished faces are summed up"
         self.expression += face.expression
-        self.angles += [face.pose.yaw, face.pose.pitch, face.pose.roll]
+        self.angles += np.array([face.pose.yaw, face.pose.pitch, face.pose.roll])
 
 
 class Summary:
@@ -37,7 +38,7 @@ class Summary:
 
     def __init__(self):
         self.frames = 0
-        self._seen: dict[int, _Seen] = {}
+        self._seen: dict[int | None, _Seen] = {}
         self._forgotten = 0
 
     def add(self, frame: Frame, faces: list[Face]) -> None:

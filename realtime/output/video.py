@@ -52,7 +52,9 @@ class VideoSink:
             raise self._error(error) from None
         try:
             rate = Fraction(fps).limit_denominator(1001)
-            self._stream = self._container.add_stream(codec, rate=rate, options=codec_options)
+            stream = self._container.add_stream(codec, rate=rate, options=codec_options)
+            assert isinstance(stream, av.VideoStream)
+            self._stream = stream
             self._set_up(self._stream.codec_context, fps)
         except BaseException:
             self.close()
@@ -67,7 +69,7 @@ class VideoSink:
         if self._start is None:
             self._start = time
         ticks = max(round((time - self._start) * _TICKS), self._last + _SHORTEST)
-        while ticks - self._last > _LONGEST:
+        while self._picture is not None and ticks - self._last > _LONGEST:
             self._encode_at(self._last + _LONGEST, self._picture)
         whole = np.ascontiguousarray(_fitted(image, self._size))
         self._picture = av.VideoFrame.from_numpy_buffer(whole, format="rgb24").reformat(

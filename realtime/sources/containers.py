@@ -27,7 +27,7 @@ DECODERS = (
 )
 """Decoders, by FFmpeg's names, that a stranger's file may use."""
 
-_PLAYLISTS = {
+_PLAYLISTS: dict[str, tuple[str, ...]] = {
     ".m3u8": ("hls",),
     ".m3u": ("hls",),
     ".ffconcat": ("concat",),
@@ -50,6 +50,8 @@ _NETWORK = (
 
 def opening_options(url: str, playlists: bool) -> dict[str, str]:
     """FFmpeg's options to open `url` with. playlists: whether a local one may name other files."""
+    formats: tuple[str, ...]
+    protocols: tuple[str, ...]
     if not is_local(url):
         formats, protocols = CONTAINERS + _STREAMED, _NETWORK
     else:

@@ -20,7 +20,7 @@ from realtime.sources.video import VideoLimits, VideoSource
 try:
     import resource
 except ImportError:  # Windows, where a process has no such bounds
-    resource = None
+    resource = None  # type: ignore[assignment]
 
 PATIENCE = 10
 """Seconds that one picture may take."""

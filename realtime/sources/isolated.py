@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict
+from io import BufferedReader
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -43,6 +45,7 @@ class IsolatedVideo(Source):
             cwd=_ROOT,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, places))},
         )
+        self._output = cast(BufferedReader, self._process.stdout)
         try:
             header = self._message()
         except BaseException:
@@ -55,7 +58,7 @@ class IsolatedVideo(Source):
         index = 0
         while "shape" in (message := self._message()):
             image = np.empty(message["shape"], np.uint8)
-            if self._process.stdout.readinto(image.data.cast("B")) < image.size:
+            if self._output.readinto(image.data.cast("B")) < image.size:
                 raise self._ended()
             yield Frame(image, index, message["time"])
             index += 1
@@ -63,10 +66,10 @@ class IsolatedVideo(Source):
     def close(self) -> None:
         self._process.kill()
         self._process.wait()
-        self._process.stdout.close()
+        self._output.close()
 
     def _message(self) -> dict:
-        line = self._process.stdout.readline(_LONGEST)
+        line = self._output.readline(_LONGEST)
         if not line.endswith(b"\n"):
             raise self._ended()
         message = json.loads(line)

@@ -103,14 +103,14 @@ class LiveFeed:
         return f"no picture for {silent:.0f} s" if silent > SILENCE else None
 
     def _news(self) -> str | None:
-        if time.monotonic() - self._resized > NEWS:
+        if self._size is None or time.monotonic() - self._resized > NEWS:
             return None
         return f"the picture has {self._size[0]}×{self._size[1]} pixels now"
 
     def _read(self) -> None:
         try:
-            while not self._stop.is_set():
-                self._read_until_it_breaks()
+            while self._source is not None and not self._stop.is_set():
+                self._read_until_it_breaks(self._source)
                 self._open_again()
         except Exception as error:
             # Whatever it is belongs to the thread that takes the frames, which is told here.
@@ -121,19 +121,19 @@ class LiveFeed:
             if self._source is not None:
                 self._source.close()
 
-    def _read_until_it_breaks(self) -> None:
+    def _read_until_it_breaks(self, source: Source) -> None:
         try:
-            for frame in self._source:
+            for frame in source:
                 if self._stop.is_set():
                     return
                 self._hand_over(frame)
                 if self._frozen():
                     break
             else:
-                self._tell(f"{self._source.name} ended.")
+                self._tell(f"{source.name} ended.")
         except SourceError as error:
             self._tell(str(error))
-        self._source.close()
+        source.close()
         self._source = None
 
     def _hand_over(self, frame: Frame) -> None:

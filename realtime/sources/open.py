@@ -21,7 +21,7 @@ def open_source(spec: str | int | Path) -> Source:
         return CameraSource(int(camera[1]))
     if "://" in text:
         return _video(text, re.sub("://[^/@]*@", "://", text))  # no password in a message
-    path = Path(spec).expanduser()
+    path = Path(text).expanduser()
     if path.is_dir():
         if not (pictures := pictures_in(path)):
             raise SourceError(f"{text} holds no pictures ({', '.join(PICTURES)}).")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import IO
 
-from PIL import Image
+from PIL import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 _WEBP = 16  # three canvases of RGBA beside the picture
 _SLOW = 128  # decoders written in Python, which take microseconds a pixel
@@ -13,24 +15,26 @@ _DEEP = {"L": 1, "P": 1, "1": 1, "LA": 4, "I;16": 2, "I;16B": 2}
 """Bytes in memory of a pixel by mode; 4 for all others."""
 
 _TIFF_BITS, _TIFF_SAMPLES, _TIFF_ROWS, _TIFF_TILE = 258, 277, 278, (322, 323)
-_TIFF_PLAIN = ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "group3")
-_TIFF_PLAIN += ("group4", "tiff_ccitt")
+_TIFF_PLAIN = (
+    *("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate"),
+    *("group3", "group4", "tiff_ccitt"),
+)
 _TIFF_CODEC = 16  # of JPEG, WebP and others inside a TIFF
 
 _START_OF_SCAN = 0xDA
 _ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length
 
 
-def bytes_a_pixel(image: Image.Image, smaller: int) -> float:
+def bytes_a_pixel(image: ImageFile.ImageFile, smaller: int) -> float:
     """Bytes of memory that decoding takes for each pixel as stored.
 
     image: opened and not yet loaded. smaller: the whole number by which it is then divided.
     """
     result = 3 / smaller**2
-    if image.format == "JPEG":
+    if isinstance(image, JpegImageFile):
         drafted = 1 << min(3, smaller.bit_length() - 1)
         return _jpeg_coefficients(image) + 4 / drafted**2 + result
-    if image.format == "TIFF":
+    if isinstance(image, TiffImageFile):
         return _tiff(image) + result
     if image.format in ("PNG", "BMP", "DIB", "PPM"):
         if image.tile and image.tile[0][0] in _PYTHON_DECODERS:
@@ -39,7 +43,7 @@ def bytes_a_pixel(image: Image.Image, smaller: int) -> float:
     return _WEBP + result
 
 
-def scans(file: BinaryIO) -> int:
+def scans(file: IO[bytes]) -> int:
     """How often a JPEG goes over its pixels; a preview in it counts too."""
     place, count, last = file.tell(), 0, b""
     file.seek(0)
@@ -51,14 +55,14 @@ def scans(file: BinaryIO) -> int:
     return count
 
 
-def _jpeg_coefficients(image: Image.Image) -> int:
+def _jpeg_coefficients(image: JpegImageFile) -> int:
     """A JPEG of several passes is held as two bytes a value until the last of them."""
-    if not image.info.get("progressive") and _first_scan(image.fp) == image.layers:
+    if image.fp and not image.info.get("progressive") and _first_scan(image.fp) == image.layers:
         return 0
     return 2 * image.layers
 
 
-def _first_scan(file: BinaryIO) -> int:
+def _first_scan(file: IO[bytes]) -> int:
     """How many colours the first pass of a JPEG holds; 0 where none is found."""
     place, count = file.tell(), 0
     file.seek(2)
@@ -78,7 +82,7 @@ def _first_scan(file: BinaryIO) -> int:
     return count
 
 
-def _tiff(image: Image.Image) -> float:
+def _tiff(image: TiffImageFile) -> float:
     """The picture, once more to turn it, and the largest piece that its library decodes at once:
     a strip is at most the picture, a tile may be more."""
     if image.info.get("compression") not in _TIFF_PLAIN:

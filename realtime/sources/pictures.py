@@ -18,7 +18,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
 
 from realtime.sources.frame import Frame, Source, SourceError, too_small
 from realtime.sources.picture_cost import bytes_a_pixel, scans
@@ -46,8 +47,10 @@ _UPRIGHT = {
 _ORIENTATION = 0x0112
 
 # What Pillow's many readers raise where a file is none of theirs or broken.
-_BROKEN = (OSError, SyntaxError, ValueError, TypeError, ArithmeticError, LookupError)
-_BROKEN += (AttributeError, EOFError, RuntimeError, struct.error, zlib.error)
+_BROKEN = (
+    *(OSError, SyntaxError, ValueError, TypeError, ArithmeticError, LookupError),
+    *(AttributeError, EOFError, RuntimeError, struct.error, zlib.error),
+)
 
 # Its own two limits, of which one only warns, stand behind the ones here.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
@@ -135,7 +138,7 @@ def read_picture(file: Path | bytes, limits: Limits = Limits()) -> Picture:
         long = max(image.size)
         smaller = _smaller(image.size, limits.shown)
         try:
-            if image.format == "JPEG":  # decoded at a half, quarter or eighth of its size
+            if isinstance(image, JpegImageFile):  # decoded at a half, quarter or eighth of its size
                 image.draft(None, (image.width // smaller, image.height // smaller))
                 smaller = _smaller(image.size, limits.shown)
             image.load()
@@ -144,8 +147,9 @@ def read_picture(file: Path | bytes, limits: Limits = Limits()) -> Picture:
         except _BROKEN:
             raise PictureError("is damaged: it cannot be read to its end.") from None
     pixels = _fitted(pixels, limits.shown)
-    upright = _UPRIGHT.get(orientation, lambda image: image)(pixels)
-    return Picture(np.ascontiguousarray(upright), long / max(pixels.shape[:2]))
+    if orientation in _UPRIGHT:
+        pixels = _UPRIGHT[orientation](pixels)
+    return Picture(np.ascontiguousarray(pixels), long / max(pixels.shape[:2]))
 
 
 def check_picture(file: Path | bytes, limits: Limits) -> None:
@@ -191,7 +195,7 @@ class TooLarge(PictureError):
 
 
 @contextmanager
-def _opened(file: Path | bytes, limits: Limits) -> Iterator[Image.Image]:
+def _opened(file: Path | bytes, limits: Limits) -> Iterator[ImageFile.ImageFile]:
     source = BytesIO(file) if isinstance(file, bytes) else file
     try:
         image = Image.open(source, formats=limits.formats)
@@ -203,11 +207,11 @@ def _opened(file: Path | bytes, limits: Limits) -> Iterator[Image.Image]:
         yield image
 
 
-def _check(image: Image.Image, limits: Limits) -> None:
+def _check(image: ImageFile.ImageFile, limits: Limits) -> None:
     pixels = image.width * image.height
     if pixels > limits.pixels:
         raise TooLarge(limits.pixels)
-    if image.format == "JPEG" and scans(image.fp) > MOST_SCANS:
+    if isinstance(image, JpegImageFile) and image.fp and scans(image.fp) > MOST_SCANS:
         raise PictureError(
             f"is stored in more than {MOST_SCANS} passes, which no camera does. Save it again."
         )

@@ -25,6 +25,7 @@ _QUARTER_TURNS = {
     2: cv2.ROTATE_180,
     3: cv2.ROTATE_90_CLOCKWISE,
 }
+_TS_DISCONT: int = av.format.Flags.ts_discont.value  # type: ignore[assignment]
 _MATROSKA = "matroska,webm"
 _HEADER_KNOWS_LENGTH = {"mov", "matroska"}
 """Formats whose header promises a length; others only have it estimated."""
@@ -99,8 +100,8 @@ class VideoSource(Source):
 
     def __iter__(self) -> Iterator[Frame]:
         step = 1 / self.fps if self.fps else 0.04
-        jumps = bool(self._container.format.flags & av.format.Flags.ts_discont.value)
-        clock = _Clock(self._stream.time_base, step, jumps)
+        jumps = bool(self._container.format.flags & _TS_DISCONT)
+        clock = _Clock(self._stream.time_base or Fraction(1, av.time_base), step, jumps)
         index = -1
         for index, picture in enumerate(self._from_first()):
             image = self._picture(picture)
@@ -134,8 +135,8 @@ class VideoSource(Source):
             scale = (self._limits.small / (width * height)) ** 0.5
             width, height = (max(1, round(side * scale / 2) * 2) for side in (width, height))
         threads = 1 if self._limits.strange else None
-        image = frame.to_ndarray(format="rgb24", width=width, height=height, threads=threads)
-        image = np.ascontiguousarray(image)  # odd rows come with a gap
+        pixels = frame.to_ndarray(format="rgb24", width=width, height=height, threads=threads)
+        image = np.ascontiguousarray(pixels, np.uint8)  # odd rows come with a gap
         turns = round(frame.rotation / 90) % 4
         return cv2.rotate(image, _QUARTER_TURNS[turns]) if turns else image
 
@@ -180,9 +181,8 @@ class VideoSource(Source):
         yield None
 
     def _expected_frames(self) -> int | None:
-        if self._stream.duration is not None:
-            seconds = float(self._stream.duration * self._stream.time_base)
-        else:
+        seconds = self._stored_seconds()
+        if seconds is None:
             seconds = (self._container.duration or 0) / av.time_base - self._lead()
         # The header of a fragmented file counts the first fragment only.
         return max(self._stream.frames, round(seconds * (self.fps or 0))) or None
@@ -190,13 +190,20 @@ class VideoSource(Source):
     def _promised_seconds(self) -> float | None:
         if self._container.format.name.split(",")[0] not in _HEADER_KNOWS_LENGTH:
             return None
-        if self._stream.duration is not None:
-            return float(self._stream.duration * self._stream.time_base)
+        if (seconds := self._stored_seconds()) is not None:
+            return seconds
         tag = self._stream.metadata.get("DURATION", "")
         if length := re.match(r"(\d+):(\d+):(\d+(?:\.\d+)?)", tag):
             hours, minutes, seconds = map(float, length.groups())
             return hours * 3600 + minutes * 60 + seconds - self._lead()
         return None
+
+    def _stored_seconds(self) -> float | None:
+        """How long the stream itself says that it is."""
+        stream = self._stream
+        if stream.duration is None or stream.time_base is None:
+            return None
+        return float(stream.duration * stream.time_base)
 
     def _lead(self) -> float:
         """Seconds that a length holds before the first frame: that of Matroska counts from 0."""
@@ -285,7 +292,7 @@ def _open_container(url: str, name: str, limits: VideoLimits) -> av.container.In
 def _reason(error: av.error.FFmpegError, patience: float) -> str:
     if isinstance(error, av.error.ExitError):  # how PyAV reports that the time given has passed
         return f"no answer within {patience:.0f} s"
-    return error.strerror
+    return error.strerror or str(error)
 
 
 def _why_unreadable(url: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 try:
     import fcntl
 except ImportError:  # Windows, where a folder in use cannot be told from one that is left over
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 PREFIX = "faces-"
 LOCK = ".in-use"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.session import Session
 from realtime.detection.mtcnn import Detector
 from realtime.pipeline import FacePipeline
 from realtime.recognise import Recogniser
@@ -28,7 +29,7 @@ class Networks:
         return {self.session.path.stem: self.session.description, **self._detector.engines}
 
     @property
-    def session(self):
+    def session(self) -> Session:
         """The engine session of the recogniser."""
         return self._recogniser.session
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 
 import cv2
 import numpy as np
@@ -108,8 +109,9 @@ class Streams:
         with stream.turn() as mine:
             if mine:
                 await stream.frames.next()
-                loop, work = asyncio.get_running_loop(), (stream.answer, number, mirror, picture)
-                return await loop.run_in_executor(self._threads, *work)
+                loop = asyncio.get_running_loop()
+                work = partial(stream.answer, number, mirror, picture)
+                return await loop.run_in_executor(self._threads, work)
         await stream.refusals.next()
         return stream.dropped()
 
@@ -217,8 +219,9 @@ def _decoded(picture: str) -> np.ndarray:
         data = b""
     check_picture(data, "The camera's frame", FRAME_PIXELS)
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
-    problem = "is damaged." if image is None else too_small(image)
-    if problem:
+    if image is None:
+        raise Refused("The camera's frame is damaged.")
+    if problem := too_small(image):
         raise Refused(f"The camera's frame {problem}")
     return image
 
@@ -227,4 +230,4 @@ def _encoded(image: np.ndarray) -> str:
     """An RGB picture as a JPEG in a data URL."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()

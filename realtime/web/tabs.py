@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 
@@ -27,7 +28,7 @@ EXAMPLES = Path(__file__).parent / "examples"
 EXAMPLE_PICTURES = {"one.jpg": "one face", "two.jpg": "two faces"}
 
 _PITCH, _YAW, _ROLL = AXIS_COLORS  # the head turns about x, y and z
-LINES = {
+LINES: dict[str, Any] = {
     "expressions": [{"name": name, "color": f"rgb{COLORS[name]}"} for name in EXPRESSIONS],
     "angles": [
         {"name": name, "color": f"rgb{color}"}
@@ -36,7 +37,7 @@ LINES = {
 }
 """What the plots show, in the order of a sample, and in which colours."""
 
-QUIET = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
+QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
 """For what happens at once and is no part of the API."""
 
 
@@ -153,7 +154,7 @@ def picture_tab(networks: Networks, visitors: Visitors) -> None:
 
     def recognise_when(event, **options) -> None:
         outputs = [annotated, table, crops, record]
-        concurrency = {"concurrency_limit": 1, "concurrency_id": "picture"}
+        concurrency: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "picture"}
         # Pasting empties the picture first, and then gives it: the second of the two must not be
         # dropped because the first is still on its way.
         options |= concurrency | {"trigger_mode": "always_last"}
@@ -279,7 +280,7 @@ def model_tab(networks: Networks) -> None:
 def _hand_on_as_it_came(component: gr.Image | gr.File) -> None:
     """Gives the path of the uploaded file to our own readers, which say what is wrong with it;
     Gradio would decode pictures of any size and leave an empty file behind for each video."""
-    component.preprocess = lambda payload: payload and payload.path
+    component.preprocess = lambda payload: payload and payload.path  # type: ignore[method-assign]
 
 
 def _fetch_nothing(component: gr.Image | gr.File) -> None:
@@ -287,12 +288,12 @@ def _fetch_nothing(component: gr.Image | gr.File) -> None:
     size, and ask a name server abroad about it."""
     keep = component.async_move_resource_to_block_cache
 
-    async def move(path: str | Path | None) -> str | None:
-        if "://" in str(path):
+    async def move(url_or_file_path: str | Path | None) -> str | None:
+        if "://" in str(url_or_file_path):
             raise gr.Error("Upload the file; addresses are not fetched.", print_exception=False)
-        return await keep(path)
+        return await keep(url_or_file_path)
 
-    component.async_move_resource_to_block_cache = move
+    component.async_move_resource_to_block_cache = move  # type: ignore[method-assign]
 
 
 def _pressable(yes: bool) -> dict:

@@ -55,7 +55,9 @@ def recognise_video(
     progress: is called with the frames done and, where known, those to expect. Raises Refused for
     what is no video or passes the limits, and Cancelled soon after `stop` is set.
     """
-    outputs = Outputs(folder / "annotated.mp4", folder / "faces.jsonl", folder / "faces.csv")
+    annotated, jsonl, csv = (
+        folder / name for name in ("annotated.mp4", "faces.jsonl", "faces.csv")
+    )
     trouble = None
     try:
         limits = VideoLimits(VIDEO_PIXELS, shown=FULL_HD, strange=True)
@@ -67,15 +69,16 @@ def recognise_video(
             raise _too_long(source)
         if source.frames and source.frames > VIDEO_FRAMES:
             raise _too_many(source)
-        with Run(source, pipeline, outputs) as run:
+        with Run(source, pipeline, Outputs(annotated, jsonl, csv)) as run:
             try:
                 run.process(_views(source, progress, stop))
             except SourceError as error:
                 # Everything up to the damage was read and is worth showing.
                 trouble = str(error)
-    files = (outputs.video, outputs.csv, outputs.jsonl)
     seen = run.summary
-    return VideoResult(*files, timeline_of(outputs.jsonl), seen.frames, seen.table(), trouble)
+    return VideoResult(
+        annotated, csv, jsonl, timeline_of(jsonl), seen.frames, seen.table(), trouble
+    )
 
 
 def _too_long(source: Source) -> Refused:
@@ -117,7 +120,9 @@ def timeline_of(jsonl: Path) -> dict:
         length = record["time"]
         counts.update(face["id"] for face in record["faces"])
     step = length / POINTS
-    faces = {track_id: [] for track_id, _ in counts.most_common(FACES)}
+    faces: dict[int, list[list[float]]] = {
+        track_id: [] for track_id, _ in counts.most_common(FACES)
+    }
     for record in _records(jsonl):
         for face in record["faces"]:
             samples = faces.get(face["id"])

@@ -72,7 +72,7 @@ class Visitors:
 
     def __init__(self, root: Path):
         self._root = root
-        self._visitors: OrderedDict[str, Visitor] = OrderedDict()
+        self._visitors: OrderedDict[str | None, Visitor] = OrderedDict()
         self._kept: set[Path] = set()
         self._lock = threading.Lock()
 
@@ -83,7 +83,7 @@ class Visitors:
         """Files that belong to all, as the example pictures do."""
         self._kept.update(paths)
 
-    def visitor(self, session: str, address: str = "") -> Visitor:
+    def visitor(self, session: str | None, address: str = "") -> Visitor:
         """The visitor of a session, who comes to be with the first call."""
         with self._lock:
             if session not in self._visitors:
@@ -96,7 +96,7 @@ class Visitors:
             self.leave(leaves)
         return visitor
 
-    def _who_leaves(self) -> str:
+    def _who_leaves(self) -> str | None:
         """The session longest silent of the address that has the most, so that nobody can put
         the others out by coming again and again."""
         addresses = Counter(visitor.address for visitor in self._visitors.values())
@@ -105,12 +105,12 @@ class Visitors:
             session for session, visitor in self._visitors.items() if visitor.address == crowded
         )
 
-    def uploaded(self, session: str, path: Path, address: str = "") -> None:
+    def uploaded(self, session: str | None, path: Path, address: str = "") -> None:
         """Notes that a file came from this visitor."""
         if path not in self._kept:
             self.visitor(session, address).uploads.add(path)
 
-    def leave(self, session: str) -> None:
+    def leave(self, session: str | None) -> None:
         """Stops the work for a visitor and removes the files; an upload that another visitor sent
         as well, which is stored once, stays for that one."""
         with self._lock:
