@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,6 @@ from engine.contract import EngineError
 from engine.output import check_writable, printing, write
 from realtime.ahead import read_ahead
 from realtime.detection.mtcnn import DetectorError
-from realtime.measure.plot import plot, png
 from realtime.output.files import SinkError
 from realtime.output.window import Window, display_problem
 from realtime.pipeline import FacePipeline, open_pipeline
@@ -25,7 +24,7 @@ from realtime.run import Outputs, Run
 from realtime.sources.frame import Source, SourceError
 from realtime.sources.live import SILENCE, LiveFeed, View
 from realtime.sources.open import open_source
-from realtime.timing import table
+from realtime.timing import StageTimer, table
 
 
 class UsageError(Exception):
@@ -63,7 +62,7 @@ class Options:
     profile: bool = False
     """Print at the end how long each stage took, and from a camera the age of what was shown."""
     profile_plot: Path | None = None
-    """Picture (.png) to draw these times into, over the run."""
+    """Picture (.png) to draw these times into, over the run (needs `pip install ".[measure]"`)."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """What to compute on."""
     backend: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = "auto"
@@ -107,8 +106,7 @@ def _recognise(options: Options) -> int:
     spec = _wanted(options)
     outputs = Outputs(options.output, options.jsonl, options.csv)
     _check_outputs(options, outputs)
-    if options.profile_plot:
-        check_writable(options.profile_plot)
+    plot = _plotter(options.profile_plot) if options.profile_plot else None
     with ExitStack() as stack:
         windowed = _wants_window(options, outputs)
         source = _opened(spec)
@@ -136,8 +134,8 @@ def _recognise(options: Options) -> int:
             print(f"{run.summary.frames} frames\n{run.summary.table()}")
             if options.profile:
                 print(table(pipeline.timer.summary()))
-            if options.profile_plot:
-                write(options.profile_plot, png(plot(pipeline.timer.series())))
+            if plot:
+                plot(pipeline.timer)
     return 0
 
 
@@ -148,6 +146,16 @@ def _wanted(options: Options) -> str | int:
     if options.source is not None and options.camera is None:
         return options.source
     raise UsageError("Say what to look at: --camera 0, or --source FILE_OR_URL_OR_FOLDER.")
+
+
+def _plotter(path: Path) -> Callable[[StageTimer], None]:
+    """What draws the times of a run into a file; an error now where it could not do so then."""
+    check_writable(path)
+    try:
+        from realtime.measure.plot import plot
+    except ModuleNotFoundError:
+        raise UsageError('--profile-plot needs matplotlib: pip install ".[measure]"') from None
+    return lambda timer: write(path, plot(timer.series()))
 
 
 def _check_outputs(options: Options, outputs: Outputs) -> None:

@@ -18,8 +18,7 @@ from engine.contract import EngineError
 from engine.output import write
 from realtime.ahead import WriteBehind
 from realtime.faces import Face
-from realtime.measure.plot import png
-from realtime.output.files import SinkError
+from realtime.output.files import SinkError, encoded
 from realtime.output.overlay import draw, in_mirror
 from realtime.output.records import CsvSink, JsonlSink
 from realtime.output.summary import Summary
@@ -192,7 +191,7 @@ class Run:
 
     def _save(self, picture: np.ndarray) -> None:
         path = _free_name(".png")
-        write(path, png(picture))
+        write(path, encoded(picture, path.suffix))
         self._tell(path)
 
     def _toggle_recording(self) -> None:

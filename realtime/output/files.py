@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import cv2
+import numpy as np
+
 
 class SinkError(Exception):
     """An output cannot be written. The message is one line that tells the fix."""
@@ -51,3 +54,8 @@ def open_for_writing(path: Path) -> io.FileIO:
 
 def unwritable(path: Path, reason: str | None) -> str:
     return f"{path} cannot be written: {reason}. Make room or choose another place."
+
+
+def encoded(image: np.ndarray, suffix: str) -> bytes:
+    """A picture (uint8 H×W×3, RGB) as the content of a file of this kind: .png, .jpg."""
+    return cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()

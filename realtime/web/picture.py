@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from engine.output import write
 from realtime.align import align, similarity_transform
 from realtime.faces import Face
+from realtime.output.files import encoded
 from realtime.output.overlay import draw
 from realtime.output.records import JsonlSink, face_record
 from realtime.sources.frame import Frame, too_small
@@ -98,4 +98,4 @@ def _row(face: Face) -> list:
 
 def _write(path: Path, image: np.ndarray) -> None:
     """EngineError where the file cannot be written whole."""
-    write(path, cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes())
+    write(path, encoded(image, path.suffix))

@@ -39,11 +39,11 @@ def test_is_the_least_squares_similarity():
     found = similarity_transform(points)
     best = np.square(apply(found, points) - TEMPLATE).sum()
     for change in rng.normal(0, 1e-3, (50, 4)):
-        other = [
-            *found,
+        nearby = [
             [change[0], -change[1], 100 * change[2]],
             [change[1], change[0], 100 * change[3]],
         ]
+        other = found + np.array(nearby)
         assert np.square(apply(other, points) - TEMPLATE).sum() >= best
 
 

@@ -4,7 +4,6 @@ import cv2
 import numpy as np
 
 from realtime.align import TEMPLATE
-from realtime.measure.clips import Morph, heights
 from realtime.measure.vary import exposed, moved_and_lit, turned_head
 
 
@@ -45,17 +44,3 @@ def test_variants_differ_and_repeat_with_their_seed():
     one, two = (moved_and_lit(picture, np.random.default_rng(3), 4, 2) for _ in range(2))
     np.testing.assert_array_equal(one, two)
     assert (one != moved_and_lit(picture, np.random.default_rng(4), 4, 2)).any()
-
-
-def test_a_morph_goes_from_one_face_to_the_other():
-    ends = dots(TEMPLATE), dots(TEMPLATE + np.float32([0, 2]))
-    morph = Morph(*ends)
-    np.testing.assert_array_equal(morph(0.0), ends[0])
-    np.testing.assert_array_equal(morph(1.0), ends[1])
-    between = middle(morph(0.5))[1]
-    assert middle(ends[0])[1] < between < middle(ends[1])[1]
-
-
-def test_a_clip_rests_grows_holds_and_goes():
-    shown = heights(90)
-    assert not shown[:90].any() and shown.max() == 1 and (shown == 1).sum() >= 45

@@ -1,8 +1,10 @@
 """What all outputs say of a place that cannot be written."""
 
+import cv2
+import numpy as np
 import pytest
 
-from realtime.output.files import SinkError
+from realtime.output.files import SinkError, encoded
 from realtime.output.records import CsvSink, JsonlSink
 from realtime.output.video import VideoSink
 
@@ -46,3 +48,10 @@ def test_permission_denied(tmp_path, name, monkeypatch):
 
     monkeypatch.setattr("builtins.open", deny)
     assert "cannot be written: Permission denied" in refused(SINKS[name], tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_picture_keeps_its_colours(suffix):
+    image = np.full((16, 16, 3), (220, 60, 20), np.uint8)
+    stored = cv2.imdecode(np.frombuffer(encoded(image, suffix), np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert np.abs(stored.astype(int) - image).max() <= (0 if suffix == ".png" else 4)

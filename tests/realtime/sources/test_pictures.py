@@ -118,6 +118,19 @@ def test_a_jpeg_of_many_passes_is_refused():
     assert read_picture(data, PICTURE).image.shape == (120, 160, 3)
 
 
+def test_two_jpegs_in_one_file_are_bound_by_the_same_limit():
+    """As some cameras store them (MPO): nobody says which of the two makes the passes."""
+    data = saved("MPO", save_all=True, append_images=[Image.new("RGB", (160, 120))])
+    assert Image.open(BytesIO(data)).format == "MPO"
+    assert read_picture(data, PICTURE).image.shape == (120, 160, 3)
+    small = read_picture(data, Limits(shown=2000)).image
+    assert small.shape[0] * small.shape[1] <= 2000
+
+    end = data.index(b"\xff\xd9\xff\xd8")  # where the second one begins
+    start = data.rindex(b"\xff\xda", 0, end)
+    assert "passes" in refusal(data[:start] + data[start:end] * MOST_SCANS + data[end:])
+
+
 def test_a_broken_picture_is_a_picture(tmp_path):
     (tmp_path / "a.png").write_bytes(saved("PNG")[:500])
     (tmp_path / "b.png").write_bytes(b"no picture at all")
