@@ -4,7 +4,7 @@ import numpy as np
 
 from realtime.align import TEMPLATE
 from realtime.measure.clips import Morph, heights
-from tests.realtime.measure.test_vary import dots, middle
+from tests.realtime.support.media import dots, middle
 
 
 def test_a_morph_goes_from_one_face_to_the_other():

@@ -1,22 +1,10 @@
 """Pictures as a webcam would have taken them a moment later."""
 
-import cv2
 import numpy as np
 
 from realtime.align import TEMPLATE
 from realtime.measure.vary import exposed, moved_and_lit, turned_head
-
-
-def dots(points):
-    picture = np.zeros((112, 112, 3), np.uint8)
-    for x, y in points:
-        cv2.circle(picture, (round(float(x)), round(float(y))), 3, (255, 255, 255), -1)
-    return picture
-
-
-def middle(picture):
-    rows, columns = np.nonzero(picture[..., 0] > 127)
-    return columns.mean(), rows.mean()
+from tests.realtime.support.media import dots, middle
 
 
 def test_a_head_that_does_not_turn_stays_as_it_is():

@@ -142,3 +142,17 @@ def face_at(x: float, y: float, size: float = 60.0) -> Face:
     box = np.array([x - size / 2, y - size / 2, x + size / 2, y + size / 2], np.float32)
     points = np.array([[-0.2, -0.15], [0.2, -0.15], [0, 0.05], [-0.15, 0.25], [0.15, 0.25]])
     return Face(box, 0.99, (points * size + [x, y]).astype(np.float32))
+
+
+def dots(points) -> np.ndarray:
+    """A black picture, 112×112, with a white dot at each of the points (n, 2)."""
+    picture = np.zeros((112, 112, 3), np.uint8)
+    for x, y in points:
+        cv2.circle(picture, (round(float(x)), round(float(y))), 3, (255, 255, 255), -1)
+    return picture
+
+
+def middle(picture) -> tuple[float, float]:
+    """Where the white of a picture lies in the mean, x and y."""
+    rows, columns = np.nonzero(picture[..., 0] > 127)
+    return columns.mean(), rows.mean()
