@@ -136,9 +136,10 @@ def test_a_frame_of_full_size_fits(server):
     page.call("close_stream", key)
 
 
-def test_uploads_have_a_quota(server, monkeypatch):
+def test_uploads_have_a_quota(open_server, monkeypatch):
+    """On a page of its own: on the other one lies what other tests sent."""
     monkeypatch.setattr(uploads_module, "EACH", 5000)
-    url = f"{server.url}gradio_api/upload"
+    url = f"{open_server.url}gradio_api/upload"
     first = httpx.post(url, files={"files": ("a.png", bytes(3000), "image/png")})
     assert first.status_code == 200
     second = httpx.post(url, files={"files": ("b.png", bytes(3000), "image/png")})
