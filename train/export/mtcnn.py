@@ -5,7 +5,7 @@ Convolutional Networks", 2016. The weights are those that ship inside facenet-py
 
 All three take `images`, float32 N×H×W×3 RGB from 0 to 255, and normalise inside the graph. Not
 uint8: the pyramid and the crops are means, and rounding them changes which of several overlapping
-windows wins (see :mod:`realtime.area`). Not N×3×H×W: that is how the images lie in memory, and
+windows wins (see realtime.detection.area). Not N×3×H×W: that is how the images lie in memory, and
 ONNX Runtime transposes them faster than NumPy or OpenCV.
 """
 

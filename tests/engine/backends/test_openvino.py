@@ -13,8 +13,8 @@ from engine import registry, self_check
 from engine.backends import openvino
 from engine.contract import EngineError, Options
 from engine.session import open_session
-from realtime.detect import Detector
-from realtime.source import open_source
+from realtime.detection.mtcnn import Detector
+from realtime.sources.open import open_source
 from tests.engine.face_models import random_faces
 
 CLIP = Path(__file__).resolve().parents[2] / "data" / "astronaut.mp4"

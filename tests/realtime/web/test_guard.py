@@ -117,8 +117,10 @@ def test_origin(text, expected):
 def test_a_large_body_is_refused_before_it_is_read(server):
     """Both where it tells its length and where it does not."""
     host, port = urlsplit(server.url).hostname, urlsplit(server.url).port
-    start = "POST /gradio_api/component_server HTTP/1.1\r\nHost: x\r\n"
-    start += "Content-Type: application/json\r\n"
+    start = (
+        "POST /gradio_api/component_server HTTP/1.1\r\n"
+        "Host: x\r\nContent-Type: application/json\r\n"
+    )
     with socket.create_connection((host, port), 30) as client:
         client.sendall(f"{start}Content-Length: {BODY_BYTES + 1}\r\n\r\n".encode())
         assert b" 413 " in client.recv(1000)
