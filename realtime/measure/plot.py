@@ -17,19 +17,22 @@ def plot(series: Mapping[str, np.ndarray]) -> bytes:
 
     series: by stage, float64 (n, 2), when it ran and for how long, in seconds. Of a stage that ran
     often each point is the median of a part of the run; one that ran a few times only is drawn as
-    dots. The scale ends where nearly all lies, so that one long frame does not flatten the rest.
+    dots. The scale ends where nearly all lies, so that one long frame does not flatten the rest;
+    what is longer is drawn at its end.
     """
     figure = Figure(figsize=(12, 5), dpi=100, layout="constrained")
     axes = figure.add_subplot(xlabel="seconds", ylabel="milliseconds")
     axes.grid(axis="y", alpha=0.3)
     if series:
         everything = np.concatenate(list(series.values()))
-        start, longest = everything[:, 0].min(), np.percentile(everything[:, 1], 98)
+        start = everything[:, 0].min()
+        top = max(1200 * float(np.percentile(everything[:, 1], 98)), 1e-6)
         for stage, values in series.items():
             ran, took = _medians(values).T
             style = "o" if len(values) < FEW else "-"
-            axes.plot(ran - start, 1000 * took, style, linewidth=1, markersize=4, label=stage)
-        axes.set_ylim(0, max(1200 * longest, 1e-6))
+            shown = np.minimum(1000 * took, top)
+            axes.plot(ran - start, shown, style, linewidth=1, label=stage, clip_on=False)
+        axes.set_ylim(0, top)
         figure.legend(loc="outside upper left", ncols=len(series), frameon=False)
     content = BytesIO()
     figure.savefig(content, format="png")

@@ -20,13 +20,15 @@ def drawn(series) -> np.ndarray:
 
 def height(image, color) -> float:
     """The mean row of what is drawn in a colour, below the names."""
-    return np.nonzero(np.abs(image[60:].astype(int) - color).sum(axis=2) < 120)[0].mean()
+    return np.nonzero(np.abs(image[30:].astype(int) - color).sum(axis=2) < 120)[0].mean()
 
 
 def test_a_slow_stage_lies_above_a_quick_one():
     image = drawn({"refine": stage(0.001), "search": stage(0.004), "detect": stage(0.1, 3)})
-    blue, orange = (height(image, color) for color in ((31, 119, 180), (255, 127, 14)))
+    colors = ((31, 119, 180), (255, 127, 14), (44, 160, 44))
+    blue, orange, green = (height(image, color) for color in colors)
     assert blue > orange + 100, "three long frames do not flatten the rest"
+    assert green < orange, "and are seen at the end of the scale"
 
 
 def test_a_long_run_and_none_at_all_can_be_drawn():
