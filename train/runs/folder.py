@@ -29,8 +29,12 @@ class RunFolder:
         """
         config = json.loads(json.dumps(config))
         if resume:
+            given = _flat(config)
+            # The model follows from the options, which are what the user can change.
             changed = sorted(
-                key for key, value in _flat(self.config()).items() if _flat(config).get(key) != value
+                key
+                for key, value in _flat(self.config()).items()
+                if given.get(key) != value and not key.startswith("model.")
             )
             if changed:
                 raise UserError(
@@ -39,7 +43,9 @@ class RunFolder:
                 )
             return
         if self.last.exists():
-            raise UserError(f"{self.path} already holds a run: add --resume, or give another --run.")
+            raise UserError(
+                f"{self.path} already holds a run: add --resume, or give another --run."
+            )
         if write:
             write_json(self.config_file, config)
 
@@ -62,8 +68,7 @@ class RunFolder:
         rows = read_csv(self.log_file, ("epoch",), "--resume writes it anew after an epoch")
         try:
             return [
-                {key: float(value) if value else None for key, value in row.items()}
-                for row in rows
+                {key: float(value) if value else None for key, value in row.items()} for row in rows
             ]
         except ValueError as error:
             raise UserError(f"{self.log_file} is broken: {error}.") from None
@@ -96,7 +101,9 @@ def plain(options) -> dict:
 
 
 def _flat(config: dict, prefix: str = "") -> dict:
-    flat = {}
+    flat: dict = {}
     for key, value in config.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        flat |= (
+            _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+        )
     return flat
