@@ -25,7 +25,10 @@ def choose_precision(device: str) -> tuple[str, str]:
         return "32-true", "this GPU does not compute in bfloat16"
     if cpu_has_bfloat16():
         return "bf16-mixed", "this processor computes in bfloat16"
-    return "32-true", "this processor does not compute in bfloat16, and emulating it takes far longer"
+    return (
+        "32-true",
+        "this processor does not compute in bfloat16, and emulating it takes far longer",
+    )
 
 
 def cpu_has_bfloat16() -> bool:
@@ -60,7 +63,12 @@ def make_fabric(device: str, precision: str, devices: int = 1, nodes: int = 1) -
     from lightning_fabric import Fabric
 
     try:
-        fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, precision=precision)
+        fabric = Fabric(
+            accelerator=device,
+            devices=devices,
+            num_nodes=nodes,
+            precision=precision,  # type: ignore[arg-type]  # whatever the user says
+        )
     except ValueError as error:
         if "precision" not in str(error).lower():
             raise
@@ -74,7 +82,8 @@ def check_one_precision(fabric: Fabric, precision: str) -> None:
     """UserError on all machines where they have not taken the same one."""
     if fabric.world_size > 1 and precision in PRECISIONS:
         own = torch.tensor(PRECISIONS.index(precision), device=fabric.device)
-        if len(fabric.all_gather(own).unique()) > 1:
+        gathered = fabric.all_gather(own)
+        if len(torch.unique(gathered)) > 1:
             raise UserError(
                 f"--precision auto is {precision} on this machine and another on others: give all "
                 "of them the same one, say --precision 32-true."

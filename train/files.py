@@ -75,11 +75,15 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError:
-        raise UserError(f"{path} is not text in UTF-8: save it as that, or make it again.") from None
+        raise UserError(
+            f"{path} is not text in UTF-8: save it as that, or make it again."
+        ) from None
 
 
 class _Entries(dict):
     """A JSON object that tells which entry it lacks."""
+
+    path: Path
 
     def __missing__(self, key):
         raise UserError(f"The entry {key!r} is missing where {self.path} should have it: make the "
@@ -106,15 +110,15 @@ def read_csv(path: Path, columns: Sequence[str], fix: str) -> list[dict[str, str
     lacks one of `columns`, or a row has too few or too many. fix: as in :func:`read_json`."""
     with readable_csv(path, fix), open(path, newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        missing = [name for name in columns if name not in (reader.fieldnames or ())]
+        names = reader.fieldnames or ()
+        missing = [name for name in columns if name not in names]
         if missing:
             raise UserError(f"{path} lacks the columns {', '.join(missing)}: {fix}.")
         rows = []
         for row in reader:
             if None in row or None in row.values():
                 raise UserError(
-                    f"{path}, line {reader.line_num}: expected {len(reader.fieldnames)} columns: "
-                    f"{fix}."
+                    f"{path}, line {reader.line_num}: expected {len(names)} columns: {fix}."
                 )
             rows.append(row)
     return rows

@@ -43,7 +43,9 @@ def expression_scores(probabilities: np.ndarray, label: np.ndarray) -> dict:
 
 
 def _shares(parts: np.ndarray, wholes: np.ndarray) -> list[float | None]:
-    return [float(part / whole) if whole else None for part, whole in zip(parts, wholes)]
+    return [
+        float(part / whole) if whole else None for part, whole in zip(parts, wholes, strict=True)
+    ]
 
 
 def percent(share: float | None, digits: int = 1) -> str:
@@ -73,7 +75,9 @@ def accuracy_by_yaw(probabilities: np.ndarray, label: np.ndarray, yaw: np.ndarra
     right = probabilities.argmax(axis=1) == label
     known, bins = ~np.isnan(yaw), yaw_bin(torch.from_numpy(yaw)).numpy()
     result = {}
-    for index, (low, high) in enumerate(zip((0.0, *YAW_BIN_EDGES[:-1]), YAW_BIN_EDGES)):
+    for index, (low, high) in enumerate(
+        zip((0.0, *YAW_BIN_EDGES[:-1]), YAW_BIN_EDGES, strict=True)
+    ):
         result[f"{low:.0f}-{high:.0f}"] = _share(right, known & (bins == index))
     for index, edge in enumerate(YAW_BIN_EDGES):
         result[f">{edge:.0f}"] = _share(right, known & (bins > index))
@@ -89,7 +93,7 @@ def pose_scores(predicted: Predictions, pose: np.ndarray, yaw_bin: np.ndarray, k
     """Mean absolute error in degrees of each angle, and accuracy of the |yaw| class."""
     error = np.abs(predicted.pose - pose)[known]
     means = error.mean(axis=0).tolist() if len(error) else [None] * 3
-    errors = dict(zip(("yaw", "pitch", "roll"), means))
+    errors = dict(zip(("yaw", "pitch", "roll"), means, strict=True))
     right = (predicted.yaw_bin == yaw_bin)[known]
     accuracy = float(right.mean()) if len(right) else None
     return {"faces": int(known.sum()), **errors, "yaw_bin_accuracy": accuracy}

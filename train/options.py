@@ -6,9 +6,12 @@ import dataclasses
 import math
 import sys
 from dataclasses import dataclass
-from typing import Annotated, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, get_args, get_origin, get_type_hints
 
 from train.errors import UserError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,11 @@ class Bounds:
         low = f"above {self.low:g}" if self.above else f"{self.low:g} or more"
         if self.high >= sys.float_info.max:
             return "a finite number" if self.low <= -self.high else low
-        return f"{low} and at most {self.high:g}" if self.above else f"from {self.low:g} to {self.high:g}"
+        return (
+            f"{low} and at most {self.high:g}"
+            if self.above
+            else f"from {self.low:g} to {self.high:g}"
+        )
 
 
 Count = Annotated[int, Bounds(1)]
@@ -41,13 +48,13 @@ Minutes = Annotated[float, Bounds(0, math.inf)]
 FINITE = Bounds(-sys.float_info.max)
 
 
-def check_options(options: object) -> None:
+def check_options(options: DataclassInstance) -> None:
     """UserError for the first number in a dataclass, or in those inside it, that is out of its
     bounds, or is not finite where it has none."""
     hints = get_type_hints(type(options), include_extras=True)
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
-        if dataclasses.is_dataclass(value):
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
             check_options(value)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             _check(field.name, value, _bounds(hints[field.name]))

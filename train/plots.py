@@ -70,17 +70,15 @@ def plot_faces(columns: dict[str, np.ndarray]) -> Figure:
     count = len(next(iter(columns.values())))
     figure = _figure(1.4 * len(columns), 1.4 * count + 0.3)
     grid = figure.subplots(count, len(columns), squeeze=False)
-    for axes, (title, faces) in zip(grid.T, columns.items()):
+    for axes, (title, faces) in zip(grid.T, columns.items(), strict=True):
         axes[0].set_title(title, fontsize=9)
-        for cell, face in zip(axes, faces):
+        for cell, face in zip(axes, faces, strict=True):
             _show(cell, face)
             cell.axis("off")
     return figure
 
 
-def plot_grids(
-    faces: np.ndarray, grids: np.ndarray, titles: tuple[list[str], list[str]]
-) -> Figure:
+def plot_grids(faces: np.ndarray, grids: np.ndarray, titles: tuple[list[str], list[str]]) -> Figure:
     """Each face, and below it what was made of it, poses × expressions, (joint pose and
     expression modelling, Figure 6).
 
@@ -89,7 +87,7 @@ def plot_grids(
     """
     poses, expressions = titles
     figure = _figure(0.9 * len(grids) * (len(expressions) + 1), 0.9 * (len(poses) + 1))
-    parts = np.atleast_1d(figure.subfigures(1, len(grids)))
+    parts = figure.subfigures(1, len(grids), squeeze=False)[0]
     for part, face, grid in zip(parts, faces, grids, strict=True):
         cells = part.subplots(len(poses) + 1, len(expressions), squeeze=False)
         for axes in cells.flat:
@@ -104,9 +102,7 @@ def plot_grids(
     return figure
 
 
-def plot_transfer(
-    faces: np.ndarray, expressions: np.ndarray, grid: np.ndarray
-) -> Figure:
+def plot_transfer(faces: np.ndarray, expressions: np.ndarray, grid: np.ndarray) -> Figure:
     """Each face with each expression: a row a face, which stands before it, a column an
     expression, which stands above it (TDGAN, Figure 7).
 
@@ -155,9 +151,7 @@ def plot_embeddings(grid: Sequence[Sequence[tuple[str, np.ndarray, np.ndarray]]]
     return figure
 
 
-def plot_curves(
-    curves: dict[str, tuple[np.ndarray, np.ndarray]], ticks: Sequence[str]
-) -> Figure:
+def plot_curves(curves: dict[str, tuple[np.ndarray, np.ndarray]], ticks: Sequence[str]) -> Figure:
     """Accuracies in percent, a line for each title over the same ticks: mean, float (n,) from 0 to
     1, with a band of one standard deviation, likewise. NaN leaves a gap."""
     figure = _figure(7, 4.5)
@@ -179,7 +173,7 @@ def plot_bars(vectors: dict[str, np.ndarray]) -> Figure:
     rows = -(-len(vectors) // columns)
     figure = _figure(2.6 * columns, 1.9 * rows)
     cells = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    for axes, (title, vector) in zip(cells.flat, vectors.items()):
+    for axes, (title, vector) in zip(cells.flat, vectors.items(), strict=False):
         axes.bar(np.arange(1, len(vector) + 1), vector)
         axes.set_title(title, fontsize=9)
         axes.set_xticks(np.arange(1, len(vector) + 1))

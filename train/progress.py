@@ -12,6 +12,8 @@ EVERY = 60.0
 
 
 class _Lines(tqdm):
+    disable: bool
+
     """Each display is a line of its own, without a bar, and the first and the last are left out."""
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:

@@ -41,7 +41,9 @@ class Reference:
         boxes, _, landmarks = self.detector.detect(image, landmarks=True)
         if boxes is None:
             return 0
-        crops = [align(image, similarity_transform(np.asarray(points, float))) for points in landmarks]
+        crops = [
+            align(image, similarity_transform(np.asarray(points, float))) for points in landmarks
+        ]
         return self._recognise(np.stack(crops))
 
     def _recognise(self, faces: np.ndarray) -> int:

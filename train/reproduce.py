@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from train.data.augmentation import Augmentation
 from train.data.prepared import PreparedFaces, read_prepared
@@ -30,7 +30,10 @@ from train.recipes.methods import METHODS
 from train.recipes.schedules import ScheduleName
 from train.runs.folder import RunFolder
 
-MethodName = Literal[tuple(METHODS)]
+if TYPE_CHECKING:
+    MethodName = str
+else:
+    MethodName = Literal[tuple(METHODS)]
 
 
 @dataclass(frozen=True)
@@ -165,7 +168,7 @@ class Reproduce:
             raise UserError(f"{method.title} needs --identity; see `train fit ipd_fer --help`.")
         if "faces" in own and self.faces is None and "gan" not in method.without:
             raise UserError(f"{method.title} needs --faces; see `train fit tdgan --help`.")
-        chosen = dict.fromkeys(method.without, False) | method.values
+        chosen = {**dict.fromkeys(method.without, False), **method.values}
         network = budget["network"]
         budget["network"] = method.networks.get(network, network)
         initial = self._initial(method.title, budget["network"])

@@ -9,18 +9,18 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs the train extra")
 
-import torch  # noqa: E402
-from torch import nn  # noqa: E402
+import torch
+from torch import nn
 
-import train.export.face  # noqa: E402
-import train.recipes.ipd_fer as ipd_fer  # noqa: E402
-from realtime.align import FACE_SIZE, TEMPLATE  # noqa: E402
-from realtime.faces import EXPRESSIONS  # noqa: E402
-from tests.train.people import write_people  # noqa: E402
-from train.data.prepared import LabelledFace, read_prepared, write_prepared  # noqa: E402
-from train.fit import FitOptions, fit  # noqa: E402
-from train.networks.identity import Identity  # noqa: E402
-from train.recipes.baseline import BaselineOptions  # noqa: E402
+import train.export.face
+import train.recipes.ipd_fer as ipd_fer
+from realtime.align import FACE_SIZE, TEMPLATE
+from realtime.faces import EXPRESSIONS
+from tests.train.people import write_people
+from train.data.prepared import LabelledFace, read_prepared, write_prepared
+from train.fit import FitOptions, fit
+from train.networks.identity import Identity
+from train.recipes.baseline import BaselineOptions
 
 
 def tiny_rows(count: int, seed: int = 0):

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.train.made_up import save_picture
+from tests.train.training import read_rows
 from train.__main__ import main
 
 SMALL = ["--network", "resnet10-half", "--epochs", "1", "--device", "cpu"]
@@ -63,7 +64,7 @@ def test_an_option_that_cannot_be_is_refused(options, tiny_data, tmp_path, capsy
 
 
 @pytest.mark.parametrize(
-    "arguments, word",
+    ("arguments", "word"),
     [
         (["fit", "ipd_fer", "--identity", "FILE", "--lambda1", "nan"], "--lambda1 nan"),
         (["fit", "fdrl", "--delta", "2"], "--delta 2"),
@@ -78,7 +79,7 @@ def test_options_of_other_recipes_are_looked_at(arguments, word, tiny_data, tmp_
 
 
 @pytest.mark.parametrize(
-    "arguments, word",
+    ("arguments", "word"),
     [
         (["calibrate", "--run", "RUN", "--max-loss", "nan"], "--max-loss nan"),
         (["robustness", "--run", "RUN", "--seed", "-1"], "--seed -1"),
@@ -124,7 +125,7 @@ def cell(column: str, value: str):
     """One cell of the first row becomes something else."""
 
     def write(path: Path) -> None:
-        rows = list(csv.DictReader(open(path, newline="")))
+        rows = read_rows(path)
         rows[0][column] = value
         with open(path, "w", newline="") as file:
             writer = csv.DictWriter(file, rows[0])
@@ -136,7 +137,7 @@ def cell(column: str, value: str):
 
 def without(column: str):
     def write(path: Path) -> None:
-        rows = list(csv.DictReader(open(path, newline="")))
+        rows = read_rows(path)
         with open(path, "w", newline="") as file:
             writer = csv.DictWriter(file, [key for key in rows[0] if key != column],
                                     extrasaction="ignore")  # fmt: skip
@@ -208,7 +209,7 @@ PREPARED = [
 ]
 
 
-@pytest.mark.parametrize("name, broken", PREPARED)
+@pytest.mark.parametrize(("name", "broken"), PREPARED)
 def test_prepared_data_that_are_broken_are_named(name, broken, tiny_copy, tmp_path, capsys):
     broken(tiny_copy / name)
     refused(capsys, ["fit", "baseline", "--data", tiny_copy, "--run", tmp_path / "r", *SMALL], name)
@@ -247,7 +248,7 @@ RUNS = [
 ]
 
 
-@pytest.mark.parametrize("name, broken", RUNS)
+@pytest.mark.parametrize(("name", "broken"), RUNS)
 @pytest.mark.parametrize("command", [["evaluate"], ["export", "face", "--output", "never.onnx"]])
 def test_a_run_that_is_broken_is_named(command, name, broken, run_copy, tiny_data, capsys):
     broken(run_copy / name)
@@ -266,7 +267,7 @@ RESUMED = [("last.safetensors", cut), ("last.safetensors", empty), ("config.json
            ("config.json", entry("fit"))]  # fmt: skip
 
 
-@pytest.mark.parametrize("name, broken", RESUMED)
+@pytest.mark.parametrize(("name", "broken"), RESUMED)
 def test_a_run_that_cannot_go_on_says_why(name, broken, run_copy, tiny_data, capsys):
     broken(run_copy / name)
     how = ["--network", "resnet10-half", "--epochs", "3", "--batch-size", "16", "--average", "0.5",
@@ -279,7 +280,7 @@ DECIDED = [("calibration.json", cut), ("calibration.json", text("{}")),
            ("calibration.json", latin)]  # fmt: skip
 
 
-@pytest.mark.parametrize("name, broken", DECIDED)
+@pytest.mark.parametrize(("name", "broken"), DECIDED)
 def test_a_calibration_that_is_broken_is_named(name, broken, run_copy, tiny_data, capsys):
     (run_copy / name).write_text(json.dumps({"checkpoint_sha256": "0", "decisions": {}}))
     broken(run_copy / name)
@@ -287,11 +288,16 @@ def test_a_calibration_that_is_broken_is_named(name, broken, run_copy, tiny_data
     refused(capsys, command, "calibration.json", "again")
 
 
-RESULTS = [("evaluation-validation.json", cut), ("evaluation-validation.json", text("{}")),
-           ("log.csv", latin), ("log.csv", cell("seconds", "long")), ("log.csv", empty)]  # fmt: skip
+RESULTS = [
+    ("evaluation-validation.json", cut),
+    ("evaluation-validation.json", text("{}")),
+    ("log.csv", latin),
+    ("log.csv", cell("seconds", "long")),
+    ("log.csv", empty),
+]
 
 
-@pytest.mark.parametrize("name, broken", RESULTS)
+@pytest.mark.parametrize(("name", "broken"), RESULTS)
 def test_results_that_are_broken_are_named(name, broken, run_copy, tiny_data, tmp_path, capsys):
     assert main(["evaluate", "--run", str(run_copy), "--data", str(tiny_data)]) == 0
     broken(run_copy / name)
@@ -366,7 +372,7 @@ def test_ferplus_as_it_is_can_be_prepared(ferplus, tmp_path):
     assert main(list(map(str, command))) == 0
 
 
-@pytest.mark.parametrize("name, broken", FERPLUS)
+@pytest.mark.parametrize(("name", "broken"), FERPLUS)
 def test_ferplus_that_is_broken_is_named(name, broken, ferplus, tmp_path, capsys):
     broken(ferplus / name)
     command = ["prepare", "ferplus", "--source", ferplus, "--output", tmp_path / "out"]

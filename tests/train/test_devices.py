@@ -25,14 +25,14 @@ def processor(monkeypatch):
     return set_to
 
 
-@pytest.mark.parametrize("has, precision", [(True, "bf16-mixed"), (False, "32-true")])
+@pytest.mark.parametrize(("has", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
 def test_a_processor_gets_what_it_computes_in(processor, has, precision):
     processor(has)
     chosen, why = choose_precision("cpu")
     assert chosen == precision and "bfloat16" in why
 
 
-@pytest.mark.parametrize("has, precision", [(True, "bf16-mixed"), (False, "32-true")])
+@pytest.mark.parametrize(("has", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
 def test_a_gpu_gets_what_it_computes_in(monkeypatch, processor, has, precision):
     processor(not has)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

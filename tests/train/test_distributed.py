@@ -1,6 +1,5 @@
 """Two processes train as one. They are started as a user starts them, through Lightning Fabric."""
 
-import csv
 import json
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import pytest
 
 from tests.train.people import write_people
 from tests.train.test_fit import SMALL
-from tests.train.training import fit_options
+from tests.train.training import fit_options, read_rows
 from train.data.batches import FaceDataset, Shard, training_loader
 from train.data.prepared import read_prepared
 from train.errors import UserError
@@ -28,9 +27,9 @@ def trained(tmp_path, data, devices):
 def test_two_processes_have_the_losses_of_one(tiny_data, tmp_path):
     (one, _), (two, printed) = (trained(tmp_path, tiny_data, devices) for devices in (1, 2))
 
-    rows_of_one, rows_of_two = (list(csv.DictReader(open(run / "log.csv"))) for run in (one, two))
+    rows_of_one, rows_of_two = (read_rows(run / "log.csv") for run in (one, two))
     assert len(rows_of_one) == len(rows_of_two) == 3
-    for expected, found in zip(rows_of_one, rows_of_two):
+    for expected, found in zip(rows_of_one, rows_of_two, strict=True):
         for key in set(expected) - {"epoch", "seconds"}:
             assert float(found[key]) == pytest.approx(float(expected[key]), rel=1e-3), key
     assert rows_of_one[0]["loss_expression"] != rows_of_one[2]["loss_expression"]
@@ -56,7 +55,15 @@ def test_the_command_trains_the_baseline_in_two_processes(tiny_data, tmp_path):
 @pytest.mark.parametrize("recipe", ["ipd_fer", "joint_pose_expression", "tdgan"])
 def test_two_processes_keep_the_same_weights(recipe, tiny_data, tmp_path):
     people = [write_people(tmp_path / "people")] if recipe == "tdgan" else []
-    command = [sys.executable, "-m", "tests.train.alike", recipe, tiny_data, tmp_path / "run", *people]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.train.alike",
+        recipe,
+        tiny_data,
+        tmp_path / "run",
+        *people,
+    ]
     done = subprocess.run(map(str, command), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
 

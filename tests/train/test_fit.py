@@ -1,4 +1,3 @@
-import csv
 import dataclasses
 import json
 import time
@@ -7,7 +6,7 @@ import pytest
 import torch
 
 import train.fit
-from tests.train.training import assert_same_end, fit_interrupted, fit_options
+from tests.train.training import assert_same_end, fit_interrupted, fit_options, read_rows
 from train.data.prepared import read_prepared
 from train.errors import UserError
 from train.fit import fit, make_fabric, warm_average
@@ -18,7 +17,7 @@ SMALL = BaselineOptions(network="resnet10-half", dropout=0.1)
 
 
 def test_the_tiny_task_is_learnt(tiny_run):
-    rows = list(csv.DictReader(open(tiny_run / "log.csv")))
+    rows = read_rows(tiny_run / "log.csv")
 
     assert [row["epoch"] for row in rows] == ["1", "2", "3"]
     assert float(rows[-1]["loss_expression"]) < 0.6 * float(rows[0]["loss_expression"])
@@ -87,7 +86,7 @@ def test_mean_class_accuracy_may_choose_the_epoch(
     scores = iter([(0.90, 0.60), (0.80, 0.70)])
 
     def validate(*_):
-        return dict(zip(("accuracy", "mean_class_accuracy"), next(scores)))
+        return dict(zip(("accuracy", "mean_class_accuracy"), next(scores), strict=True))
 
     monkeypatch.setattr(Baseline, "validate", validate)
     how = fit_options(tiny_data, tmp_path / "run", mean_class=mean_class)

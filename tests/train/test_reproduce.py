@@ -1,4 +1,3 @@
-import csv
 import dataclasses
 import json
 from pathlib import Path
@@ -8,6 +7,7 @@ import pytest
 import train.evaluation.cost
 import train.fit
 import train.reproduce
+from tests.train.training import read_rows
 from train.__main__ import main
 from train.data.augmentation import Augmentation
 from train.errors import UserError
@@ -108,7 +108,7 @@ def test_repeating_the_command_ends_in_the_table(command, tmp_path, capsys, monk
     monkeypatch.undo()
     assert command.run() == 0
 
-    log = list(csv.DictReader(open(tmp_path / "baseline" / "seed-0" / "log.csv")))
+    log = read_rows(tmp_path / "baseline" / "seed-0" / "log.csv")
     assert [row["epoch"] for row in log] == ["1", "2"], "the second went on after the first"
     table = json.loads((tmp_path / "table-validation.json").read_text())
     assert [row["method"] for row in table["methods"]] == ["baseline", "IPD-FER without L_cos"]
@@ -135,7 +135,9 @@ def test_several_processes_share_the_seeds(command, tmp_path, monkeypatch):
         assert dataclasses.replace(command, first_seed=first, seeds=2).run() == 0
     both = [(name, seed) for seed in range(4) for name in ("baseline", "no_cos")]
     assert finished == both
-    assert sum(compared, []) == [tmp_path / name / f"seed-{seed}" for name, seed in both]
+    assert [run for runs in compared for run in runs] == [
+        tmp_path / name / f"seed-{seed}" for name, seed in both
+    ]
 
 
 def test_a_wrong_folder_is_one_clear_line(capsys, tmp_path):

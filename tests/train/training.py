@@ -1,6 +1,8 @@
 """What the tests of several recipes ask of a training."""
 
 import copy
+import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,12 @@ from train.runs.checkpoint import load_state
 
 STILL = Augmentation(rotation=0, shift=0, zoom=0, light=0, erase=0, blur=0)
 """No augmentation but mirroring."""
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header."""
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def fit_options(data, run, **changes) -> FitOptions:

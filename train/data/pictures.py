@@ -187,8 +187,10 @@ def _aligned_rows(dataset, classes, pictures, pose, grey):
 
 
 def _average_of(pictures: Sequence[Picture]) -> np.ndarray:
-    known = [p for p in pictures if p.landmarks is not None and p.box is not None]
-    frames, points = [p.box for p in known], [p.landmarks for p in known]
+    known = [
+        (p.box, p.landmarks) for p in pictures if p.landmarks is not None and p.box is not None
+    ]
+    frames, points = [box for box, _ in known], [landmarks for _, landmarks in known]
     return average_landmarks(np.reshape(frames, (-1, 4)), np.reshape(points, (-1, 5, 2)))
 
 

@@ -16,9 +16,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as onnxruntime_errors
 
 from realtime.faces import HeadPose
 from train.errors import UserError
-from train.runs.load import load_model
 from train.files import file_sha256, read_csv
 from train.runs.folder import RunFolder
+from train.runs.load import load_model
 
 # Each derives from Exception alone, so there is no common class to name.
 LOAD_ERRORS = (

@@ -145,7 +145,7 @@ def read_labelled(folder: Path, data: PreparedFaces) -> Iterator[tuple[LabelledF
             split=row["split"],
             label=row["label"],
             votes=tuple(int(float(row[f"votes_{name}"])) for name in data.classes),
-            pose=tuple(float(row[name]) for name in POSE),
+            pose=(float(row["yaw"]), float(row["pitch"]), float(row["roll"])),
             pose_trusted=float(row["pose_trusted"]) > 0,
             rotation=float(row["rotation"]),
             landmarks=points,
@@ -168,8 +168,7 @@ def read_prepared(folder: Path) -> PreparedFaces:
     rows = read_csv(folder / "labels.csv", (*COLUMNS, *votes), AGAIN)
     if len(rows) != len(faces):
         raise UserError(
-            f"{folder}: labels.csv has {len(rows)} rows and faces.npy {len(faces)} faces: "
-            f"{AGAIN}."
+            f"{folder}: labels.csv has {len(rows)} rows and faces.npy {len(faces)} faces: {AGAIN}."
         )
 
     def numbers(*columns: str) -> np.ndarray:

@@ -89,7 +89,9 @@ def _listed_set(source: Path, split: str) -> Iterator[Picture]:
             if len(cells) != len(COLUMNS):
                 names = ", ".join(COLUMNS)
                 raise UserError(f"{path}, line {number}: expected the columns {names}.")
-            yield from _listed_picture(folder, split, path, number, dict(zip(COLUMNS, cells)))
+            yield from _listed_picture(
+                folder, split, path, number, dict(zip(COLUMNS, cells, strict=True))
+            )
 
 
 def _listed_picture(folder, split, listing, number, row) -> Iterator[Picture]:

@@ -42,7 +42,7 @@ Classes = Literal["6", "7", "6+neutral", "7+neutral"]
 
 def classes_of(choice: Classes) -> tuple[str, ...]:
     """The six expressions, seven with contempt, each with or without neutral."""
-    without = () if "+" in choice else ("neutral",)
+    without: tuple[str, ...] = () if "+" in choice else ("neutral",)
     if choice.startswith("6"):
         without += ("contempt",)
     return tuple(name for name in EXPRESSIONS if name not in without)

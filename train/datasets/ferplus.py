@@ -27,9 +27,7 @@ from train.progress import progress
 FOLDERS = {"train": "FER2013Train", "validation": "FER2013Valid", "test": "FER2013Test"}
 VOTES = (*EXPRESSIONS, "unknown", "not a face")
 LANDMARK_COLUMNS = [
-    f"{axis}_{point}"
-    for point in ("eye_l", "eye_r", "nose", "mouth_l", "mouth_r")
-    for axis in "xy"
+    f"{axis}_{point}" for point in ("eye_l", "eye_r", "nose", "mouth_l", "mouth_r") for axis in "xy"
 ]
 
 TRUST_COLUMNS = ("score", "flip_error")

@@ -21,7 +21,8 @@ def list_people(source: Path, people: int | None = None) -> tuple[list[Picture],
     if not source.is_dir():
         raise UserError(f"{source} is not a folder.")
     of_person = {
-        folder.name: pictures_in(source, folder, "train", folder.name) for folder in subfolders(source)
+        folder.name: pictures_in(source, folder, "train", folder.name)
+        for folder in subfolders(source)
     }
     names = tuple(name for name, pictures in of_person.items() if pictures)[:people]
     if len(names) < 2:

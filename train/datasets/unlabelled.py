@@ -18,9 +18,7 @@ def list_unlabelled(source: Path) -> list[Picture]:
     paths = sorted(path for path in source.rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise UserError(f"{source} has no pictures in it.")
-    return [
-        Picture(path.relative_to(source).as_posix(), "unlabelled", "", path) for path in paths
-    ]
+    return [Picture(path.relative_to(source).as_posix(), "unlabelled", "", path) for path in paths]
 
 
 @dataclass(frozen=True)

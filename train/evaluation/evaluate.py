@@ -106,17 +106,25 @@ def report(scores: dict) -> str:
     """The scores as a text for people."""
     expression, pose = scores["expression"], scores["pose"]
     lines = [
-        f"{scores['split']}: {scores['faces']} faces; temperature {scores['temperature']:.3f}, "
-        f"prior strength {scores['tau']:.2f}",
-        f"accuracy {expression['accuracy']:.2%}, mean-class accuracy "
-        f"{expression['mean_class_accuracy']:.2%}, expected calibration error "
-        f"{scores['calibration_error']:.2%}",
+        (
+            f"{scores['split']}: {scores['faces']} faces; temperature "
+            f"{scores['temperature']:.3f}, prior strength {scores['tau']:.2f}"
+        ),
+        (
+            f"accuracy {expression['accuracy']:.2%}, mean-class accuracy "
+            f"{expression['mean_class_accuracy']:.2%}, expected calibration error "
+            f"{scores['calibration_error']:.2%}"
+        ),
         "",
         f"{'':<11} {'recall':>7} {'precision':>9}   called "
         + " ".join(f"{name[:5]:>6}" for name in scores["classes"]),
     ]
     for name, recall, precision, counts in zip(
-        scores["classes"], expression["recall"], expression["precision"], expression["confusion"]
+        scores["classes"],
+        expression["recall"],
+        expression["precision"],
+        expression["confusion"],
+        strict=True,
     ):
         cells = " ".join(f"{count:>6}" for count in counts)
         lines.append(f"{name:<11} {percent(recall):>7} {percent(precision):>9}          {cells}")
@@ -126,9 +134,11 @@ def report(scores: dict) -> str:
     if pose["faces"]:
         lines += [
             "",
-            f"pose, {pose['faces']} trustworthy labels: mean absolute error yaw "
-            f"{pose['yaw']:.2f}°, pitch {pose['pitch']:.2f}°, roll {pose['roll']:.2f}°; "
-            f"|yaw| class {pose['yaw_bin_accuracy']:.2%} right",
+            (
+                f"pose, {pose['faces']} trustworthy labels: mean absolute error yaw "
+                f"{pose['yaw']:.2f}°, pitch {pose['pitch']:.2f}°, roll {pose['roll']:.2f}°; "
+                f"|yaw| class {pose['yaw_bin_accuracy']:.2%} right"
+            ),
         ]
     return "\n".join(lines)
 

@@ -4,6 +4,7 @@ what recognises faces, and no generator."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from train.data.augmentation import Augmentation
 from train.errors import UserError
@@ -51,9 +52,9 @@ def load_tdgan(run: Path) -> tuple[Generator, FaceInput, Path]:
     return generator.eval(), model.expression_input, Path(options["faces"])
 
 
-def _trained(run: Path, config: dict, **changes):
+def _trained(run: Path, config: dict, **changes: object) -> Any:
     """The recipe of a run with all its networks; changes: of its options."""
-    kind = recipe_of(run, config)
+    kind: Any = recipe_of(run, config)
     options = config["options"] | {"initial": None, "augmentation": Augmentation()} | changes
     recipe = kind(kind.options_type(**options), tuple(config["classes"]))
     networks = _networks(run)

@@ -67,7 +67,7 @@ class Tally:
         """Fractions, and means in degrees; None where there is nothing to count."""
         by_class = {
             name: int(shown) / int(meant) if meant else None
-            for name, meant, shown in zip(classes, self.meant, self.shown)
+            for name, meant, shown in zip(classes, self.meant, self.shown, strict=True)
         }
         return {
             "faces": int(self.meant.sum()),

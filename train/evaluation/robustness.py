@@ -66,6 +66,7 @@ def jpeg(face: np.ndarray, random: np.random.Generator) -> np.ndarray:
     # OpenCV takes and gives BGR.
     _, packed = cv2.imencode(".jpg", face[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     unpacked = cv2.imdecode(packed, cv2.IMREAD_GRAYSCALE if grey else cv2.IMREAD_COLOR)
+    assert unpacked is not None, "OpenCV reads what it has written"
     return unpacked[:, :, None] if grey else unpacked[:, :, ::-1]
 
 

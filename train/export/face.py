@@ -32,6 +32,9 @@ ROUNDED_TOLERANCE = {"expression": 0.05, "pose": 1.0}
 """The same once the weights are rounded."""
 
 
+UNCHANGED = Decision()
+
+
 class ExportedModel(nn.Module):
     """The contract of the model file: ``faces`` uint8 (n, 112, 112, 3) RGB → ``expression``
     probabilities (n, classes) and ``pose`` degrees (n, 3) as seen in the aligned face.
@@ -39,7 +42,7 @@ class ExportedModel(nn.Module):
     `decision` (train.runs.decision) becomes a scale and a bias on the logits, before the softmax.
     """
 
-    def __init__(self, model: FaceModel, decision: Decision = Decision()):
+    def __init__(self, model: FaceModel, decision: Decision = UNCHANGED):
         super().__init__()
         self.model = model
         classes = model.expression.classifier.out_features
@@ -55,11 +58,11 @@ class ExportedModel(nn.Module):
 
 def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
     """Write the best epoch of `run` as the ONNX file `output`, compare it with torch, before and
-    after its weights are rounded (train.export.lean), and list it in the models.json beside it. UserError
-    where ONNX and torch differ too much.
+    after its weights are rounded (train.export.lean), and list it in the models.json beside it.
+    UserError where ONNX and torch differ too much.
 
-    prior: the decision that is folded in, see train.runs.decision; None for "balanced" where the run
-    is calibrated and "data" where not. The file's metadata holds it as ``decision``.
+    prior: the decision that is folded in, see train.runs.decision; None for "balanced" where the
+    run is calibrated and "data" where not. The file's metadata holds it as ``decision``.
     UserError for weights that started from a recognition network: those are not ours to publish.
     """
     model, config = load_model(run)
@@ -103,6 +106,7 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
         "training": json.dumps(about),
         "decision": json.dumps(_decision_metadata(prior, decision, bool(calibration))),
     }
+    assert program is not None, "of dynamo"
     file = program.model_proto
     exact = compare(graph, file, TOLERANCE)
     round_weights(file)
@@ -116,11 +120,15 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
         notes=", ".join(f"{key.replace('_', ' ')} {value}" for key, value in about.items()),
         labels=config["classes"],
     )
-    print(f"{output}: prior {prior}, strength {decision.tau:.3f}, temperature "
-          f"{decision.temperature:.3f}{'' if calibration else ' (not calibrated)'}")
+    print(
+        f"{output}: prior {prior}, strength {decision.tau:.3f}, temperature "
+        f"{decision.temperature:.3f}{'' if calibration else ' (not calibrated)'}"
+    )
     for difference, when in ((exact, "before"), (rounded, "after")):
-        print(f"{output}: at most {difference['expression']:.1e} in probability and "
-              f"{difference['pose']:.1e}° from torch {when} rounding its weights to bfloat16")
+        print(
+            f"{output}: at most {difference['expression']:.1e} in probability and "
+            f"{difference['pose']:.1e}° from torch {when} rounding its weights to bfloat16"
+        )
     return output
 
 

@@ -133,6 +133,7 @@ def _export(graph: _Graph, size: tuple[int, int], outputs: tuple[str, ...], fold
             dynamo=True,
             verbose=False,
         )
+    assert program is not None, "of dynamo"
     model = program.model_proto
     _name_free_dimensions(model)
     path = folder / f"mtcnn_{graph.name}.onnx"
@@ -178,14 +179,16 @@ def _reference(graph: _Graph, size: tuple[int, int]) -> tuple[np.ndarray, list[n
 def _compare(path: Path, images: np.ndarray, expected: list[np.ndarray]) -> None:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
-    for name, ours, theirs in zip(names, session.run(None, {"images": images}), expected):
+    for name, ours, theirs in zip(
+        names, session.run(None, {"images": images}), expected, strict=True
+    ):
         difference = float(np.abs(ours - theirs).max())
         if not difference < TOLERANCE:
             raise RuntimeError(f"{path.name}: {name} is off by {difference:.2e} from torch.")
 
 
 def _weights_sha256(name: str) -> str:
-    package = Path(import_facenet_pytorch().__file__).parent
+    package = Path(import_facenet_pytorch().__path__[0])
     return file_sha256(package / "data" / f"{name}.pt")
 
 

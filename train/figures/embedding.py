@@ -42,9 +42,7 @@ def expression_features(run: Path, faces: np.ndarray) -> np.ndarray:
     return np.concatenate(features)
 
 
-def embed(
-    title: str, what: str, features: np.ndarray, labels: np.ndarray, seed: int
-) -> Embedding:
+def embed(title: str, what: str, features: np.ndarray, labels: np.ndarray, seed: int) -> Embedding:
     """t-SNE (van der Maaten and Hinton 2008) of features (n, d), by cosine distance.
 
     UserError where there are too few faces, or none of a second label.

@@ -39,17 +39,18 @@ def _forget_torchvision() -> None:
 
 
 def _torchvision_stand_ins() -> dict[str, types.ModuleType]:
-    functional = types.ModuleType("torchvision.transforms.functional")
-    functional.to_tensor = _to_tensor
-    boxes = types.ModuleType("torchvision.ops.boxes")
-    boxes.batched_nms = _batched_nms
-    transforms = types.ModuleType("torchvision.transforms")
-    transforms.functional = functional
-    ops = types.ModuleType("torchvision.ops")
-    ops.boxes = boxes
-    top = types.ModuleType("torchvision")
-    top.transforms, top.ops = transforms, ops
+    functional = _module("torchvision.transforms.functional", to_tensor=_to_tensor)
+    boxes = _module("torchvision.ops.boxes", batched_nms=_batched_nms)
+    transforms = _module("torchvision.transforms", functional=functional)
+    ops = _module("torchvision.ops", boxes=boxes)
+    top = _module("torchvision", transforms=transforms, ops=ops)
     return {module.__name__: module for module in (top, transforms, functional, ops, boxes)}
+
+
+def _module(name: str, **contents: object) -> types.ModuleType:
+    module = types.ModuleType(name)
+    vars(module).update(contents)
+    return module
 
 
 def _to_tensor(image: np.ndarray) -> torch.Tensor:

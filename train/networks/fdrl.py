@@ -15,6 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from train.networks.encoders import Encoder
+
 Layer = Callable[[Tensor], Tensor]
 
 SMALLEST_SQUARE = 1e-12
@@ -114,7 +116,7 @@ class FdrlBranch(nn.Module):
 
     def __init__(
         self,
-        encoder: nn.Module,
+        encoder: Encoder,
         classes: int,
         dropout: float,
         latents: int,
@@ -127,10 +129,11 @@ class FdrlBranch(nn.Module):
         self.encoder = encoder
         self.decompose = Decompose(encoder.feature_dim, latents, dim)
         self.intra = EachLatent(latents, dim) if intra else None
-        if intra:
+        if self.intra is not None:
             # An Intra-W of 1/M, where L_B wants it; sigmoids of 1/2 add up to D/2, and the first
             # hundreds of steps would be spent on that alone. The paper says nothing of the start.
-            nn.init.constant_(self.intra.layer.bias, -math.log(latents * dim - 1))
+            bias = self.intra.layer.get_parameter("bias")
+            nn.init.constant_(bias, -math.log(latents * dim - 1))
         self.inter = EachLatent(latents, dim) if inter else None
         self.delta = delta
         self.dropout = nn.Dropout(dropout)

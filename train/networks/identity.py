@@ -83,7 +83,7 @@ def _fold(network: nn.Module) -> None:
     """Put batch norms into the convolutions before them: the same function, and gradients through
     it in less time."""
     for module in list(network.modules()):
-        previous = ("", None)
+        previous: tuple[str, nn.Module | None] = ("", None)
         for name, child in list(module.named_children()):
             if isinstance(child, nn.BatchNorm2d) and isinstance(previous[1], nn.Conv2d):
                 setattr(module, previous[0], fuse_conv_bn_eval(previous[1], child))

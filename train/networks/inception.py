@@ -61,8 +61,8 @@ class InceptionBlock(nn.Module):
 
 
 class InceptionLayers(nn.Sequential):
-    """Table I up to its fc-layers: float (n, channels, size, size) → (n, 4·width, side, side), side a
-    sixteenth of size.
+    """Table I up to its fc-layers: float (n, channels, size, size) → (n, 4·width, side, side), side
+    a sixteenth of size.
 
     width: channels of the first convolution, 32 in the paper. A side that is odd is rounded up
     when it is halved.

@@ -6,6 +6,8 @@ layers and channels of G_enc, D_att and D_i are CAAE's, G_dec is the decoder of 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -42,7 +44,7 @@ class AttributeCodes:
     def pose_titles(self) -> list[str]:
         """What each pose class shows: a range of yaw in degrees."""
         edges = [0.0, *YAW_BIN_EDGES]
-        unsigned = [f"{low:.0f}–{high:.0f}°" for low, high in zip(edges, edges[1:])]
+        unsigned = [f"{low:.0f}–{high:.0f}°" for low, high in pairwise(edges)]
         unsigned.append(f"> {edges[-1]:.0f}°")
         return [f"−({title})" for title in unsigned[:0:-1]] * self.signed + unsigned
 

@@ -107,15 +107,11 @@ class MobileFaceNet(nn.Module):
         blocks, channels = [], 64
         for expansion, width, repeats, stride in self.BLOCKS:
             for repeat in range(repeats):
-                blocks.append(
-                    InvertedResidual(channels, width, 1 if repeat else stride, expansion)
-                )
+                blocks.append(InvertedResidual(channels, width, 1 if repeat else stride, expansion))
                 channels = width
         self.blocks = nn.Sequential(*blocks)
         self.conv2 = ConvBlock(channels, FEATURE_DIM, 1)
-        self.linear7 = ConvBlock(
-            FEATURE_DIM, FEATURE_DIM, (7, 6), groups=FEATURE_DIM, linear=True
-        )
+        self.linear7 = ConvBlock(FEATURE_DIM, FEATURE_DIM, (7, 6), groups=FEATURE_DIM, linear=True)
 
     def forward(self, pixels: Tensor) -> Tensor:
         x = self.blocks(self.dw_conv1(self.conv1(pixels)))

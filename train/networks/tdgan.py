@@ -3,13 +3,13 @@ train.networks.encoders, by name."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from train.errors import UserError
-from train.networks.encoders import Encoder, build_encoder
+from train.networks.encoders import Encoder, EncoderSpec, build_encoder
 
 HIDDEN = 1024
 """Numbers in both hidden fc-layers of Table I."""
@@ -19,6 +19,15 @@ FUSED, NOISE, RESIDUALS = 128, 256, 6
 
 DECODER_WIDTH = 64
 """An eighth of the channels of the decoder's first layer in Table II."""
+
+
+class MapEncoder(Protocol):
+    """An encoder with square maps: their channels and side, and how pixels become them."""
+
+    spec: EncoderSpec
+    map_shape: tuple[int, int]
+
+    def maps(self, pixels: Tensor) -> Tensor: ...
 
 
 class FcLayers(nn.Sequential):
@@ -49,8 +58,8 @@ class TdganBranch(nn.Module):
 
     def __init__(self, encoder: Encoder, classes: int, dropout: float):
         super().__init__()
-        self.encoder = encoder
-        channels, side = map_shape(encoder)
+        self.encoder = with_maps(encoder)
+        channels, side = self.encoder.map_shape
         self.classifier = FcLayers(channels * side * side, classes, dropout)
 
     def forward(self, pixels: Tensor) -> Tensor:
@@ -125,8 +134,8 @@ class Generator(nn.Module):
 
     def __init__(self, faces: Encoder, expressions: Encoder, width: int = DECODER_WIDTH):
         super().__init__()
-        self.faces, self.expressions = faces, expressions
-        channels, self.side = map_shape(faces)
+        self.faces, self.expressions = with_maps(faces), with_maps(expressions)
+        channels, self.side = self.faces.map_shape
         self.embedding = Embedding(channels)
         self.decoder = Decoder(self.side, faces.spec.channels, faces.spec.size, width)
 
@@ -157,11 +166,11 @@ class Generator(nn.Module):
         return self.decode(d_f, d_e, self.still_noise(d_f)).unflatten(0, (n, m)).float()
 
 
-def map_shape(encoder: Encoder) -> tuple[int, int]:
-    """Channels and side of an encoder's maps; UserError where they are no square."""
+def with_maps(encoder: Encoder) -> MapEncoder:
+    """The encoder itself; UserError where its maps are no square."""
     if not hasattr(encoder, "map_shape"):
         raise UserError("TDGAN needs an encoder with square maps: another --network.")
-    return encoder.map_shape
+    return cast(MapEncoder, encoder)
 
 
 def build_generator(network: str, expressions: Encoder, width: int | None) -> Generator:

@@ -1,4 +1,4 @@
-"""Training state on disk as safetensors: tensors as they are, everything else as JSON beside them."""
+"""Training state on disk as safetensors: tensors as they are, all else as JSON beside them."""
 
 from __future__ import annotations
 
@@ -56,10 +56,14 @@ def _take_tensors(value, name: str, tensors: dict):
         return {"tensor": name}
     if isinstance(value, dict):
         # Keys of an optimizer's state are integers, which JSON would turn into strings.
-        items = [[key, _take_tensors(item, f"{name}/{key}", tensors)] for key, item in value.items()]
+        items = [
+            [key, _take_tensors(item, f"{name}/{key}", tensors)] for key, item in value.items()
+        ]
         return {"dict": items}
     if isinstance(value, (list, tuple)):
-        return {"list": [_take_tensors(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]}
+        return {
+            "list": [_take_tensors(item, f"{name}/{i}", tensors) for i, item in enumerate(value)]
+        }
     return {"value": value}
 
 

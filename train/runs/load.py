@@ -36,7 +36,9 @@ def fresh_model(run: object, config: Mapping) -> FaceModel:
         return build_face_model(Architecture(**config["model"]))
     except (RuntimeError, TypeError, UserError, ValueError) as error:
         reason = str(error).rstrip(".")
-        raise UserError(f"{run}: config.json names a model that cannot be made: {reason}.") from None
+        raise UserError(
+            f"{run}: config.json names a model that cannot be made: {reason}."
+        ) from None
 
 
 def _of_older_run(run: object, config: Mapping) -> Architecture:

@@ -9,10 +9,20 @@ from realtime.align import TEMPLATE
 from tests.train.made_up import POINTS, points_of_68, save_picture
 from train.data import pictures as pictures_module
 from train.data.find_faces import FaceFinder
-from train.data.pictures import Picture, aligned_face, average_landmarks, decode_picture, five_of_68, hold_out, one_hot, read_picture, write_pictures  # fmt: skip
+from train.data.pictures import (  # fmt: skip
+    Picture,
+    aligned_face,
+    average_landmarks,
+    decode_picture,
+    five_of_68,
+    hold_out,
+    one_hot,
+    read_picture,
+    write_pictures,
+)
 from train.data.pose_labels import PoseLabels
-from train.errors import UserError
 from train.data.prepared import read_prepared
+from train.errors import UserError
 
 CLASSES = ("neutral", "happiness")
 
@@ -88,9 +98,7 @@ def test_a_face_that_is_not_found_gets_the_average_crop(tmp_path, monkeypatch, c
     monkeypatch.setattr(pictures_module, "FaceFinder", FakeFinder)
     for index, size in enumerate((100, 100, 50)):
         save_picture(tmp_path / f"{index}.png", index, size)
-    pictures = [
-        Picture(f"{i}.png", "train", "neutral", tmp_path / f"{i}.png") for i in range(3)
-    ]
+    pictures = [Picture(f"{i}.png", "train", "neutral", tmp_path / f"{i}.png") for i in range(3)]
 
     class Known(PoseLabels):
         name = "made up"

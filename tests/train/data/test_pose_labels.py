@@ -11,11 +11,11 @@ from realtime.faces import HeadPose
 from tests.train.made_up import save_picture
 from train.__main__ import main
 from train.data.pose_labels import EstimatedPose, PoseTable, pose_labels
-from train.errors import UserError
 from train.data.prepared import read_prepared
+from train.errors import UserError
 from train.export.face import ExportedModel
-from train.runs.load import load_model
 from train.export.models_json import save_model
+from train.runs.load import load_model
 
 
 def constant_pose(path, angles=(12.0, -5.0, 30.0)):
@@ -109,7 +109,7 @@ def test_prepared_data_records_the_estimator(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content, message",
+    ("content", "message"),
     [
         ("image,yaw,pitch\n", "lacks the columns roll"),
         ("image,yaw,pitch,roll\na.png,1,2,left\n", "the pose of a.png is not three numbers"),

@@ -70,7 +70,7 @@ LISTS, IMAGES = "Manually_Annotated_file_lists", "Manually_Annotated_Images"
 
 
 @pytest.mark.parametrize(
-    "layout, break_layout, message",
+    ("layout", "break_layout", "message"),
     [
         (listed, lambda s: (s / LISTS / "validation.csv").unlink(), "no validation.csv"),
         (listed, lambda s: shutil.rmtree(s / IMAGES), "no Manually_Annotated_Images/"),

@@ -56,7 +56,7 @@ def test_last_three_frames_and_the_first_as_neutral(ckplus):
 
 
 @pytest.mark.parametrize(
-    "choice, classes, labelled, unlabelled",
+    ("choice", "classes", "labelled", "unlabelled"),
     [
         # Contempt is the expression of the second and the ninth of the twelve subjects; fold 0
         # trains on the third to the tenth.
@@ -105,7 +105,7 @@ def first(folder, pattern):
 
 
 @pytest.mark.parametrize(
-    "break_layout, message",
+    ("break_layout", "message"),
     [
         (lambda s: shutil.rmtree(s / "Emotion"), "no Emotion/"),
         (lambda s: shutil.rmtree(s / "Landmarks"), "no Landmarks/"),

@@ -13,7 +13,7 @@ from train.errors import UserError
 
 
 @pytest.mark.parametrize(
-    "votes, label",
+    ("votes", "label"),
     [
         ([10, 0, 0, 0, 0, 0, 0, 0, 0, 0], "neutral"),
         ([6, 0, 0, 0, 4, 0, 0, 0, 0, 0], "neutral"),
@@ -94,7 +94,7 @@ def test_labels_pose_and_crop(layout, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "break_layout, message",
+    ("break_layout", "message"),
     [
         (lambda source: (source / "pose.csv").unlink(), "pose.csv is missing"),
         (lambda source: shutil.rmtree(source / "FER2013Test"), "neither FER2013Test/ nor"),

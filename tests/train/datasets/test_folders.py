@@ -61,7 +61,7 @@ def test_folders_of_splits_are_kept_and_a_missing_one_is_held_out(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "names, message",
+    ("names", "message"),
     [
         (["happy", "bored"], r"bored is named after no expression.*happiness \(happy, joy"),
         (["train/happy", "sad"], "mixes folders of splits with others: sad"),

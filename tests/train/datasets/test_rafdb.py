@@ -68,7 +68,7 @@ def test_aligned_pictures_without_a_search_get_the_average_crop(rafdb, tmp_path)
 
 
 @pytest.mark.parametrize(
-    "break_layout, images, message",
+    ("break_layout", "images", "message"),
     [
         (lambda s: shutil.rmtree(s / "EmoLabel"), "aligned", "no EmoLabel/list_patition_label"),
         (lambda s: shutil.rmtree(s / "Image/aligned"), "aligned", "no Image/aligned/"),

@@ -20,7 +20,7 @@ def make(source, train="Train", test="Val"):
 
 
 @pytest.mark.parametrize(
-    "images, folders",
+    ("images", "folders"),
     [
         ("full", ("Train", "Val")),
         ("aligned", ("Train_Aligned_Faces", "Val_Aligned_Faces")),
@@ -40,7 +40,7 @@ def test_validation_is_the_test_split(images, folders, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "images, missing, message",
+    ("images", "missing", "message"),
     [
         ("full", "Val", "no Val/"),
         ("full", "Train/Happy", "Train has no Happy/"),

@@ -1,9 +1,9 @@
-import csv
 import json
 
 import numpy as np
 import pytest
 
+from tests.train.training import read_rows
 from train.data.prepared import read_prepared
 from train.errors import UserError
 from train.evaluation.comparison import (
@@ -104,7 +104,7 @@ def test_the_whole_table_is_written_three_times(methods, tmp_path):
     assert r"| \|yaw\| >10° (%) |" in text
     assert row[:3] == ["IPD-FER", "3", "84.00 ± 2.65"] and row[8] == "+2.00 ± 1.00"
     assert row[9:] == ["2.80", "123", "3.0", "4.6"]
-    found = list(csv.DictReader(open(tmp_path / "table-validation.csv")))
+    found = read_rows(tmp_path / "table-validation.csv")
     assert float(found[1]["gain_deviation"]) == pytest.approx(0.01) and found[0]["gain"] == ""
     whole = json.loads((tmp_path / "table-validation.json").read_text())
     assert len(whole["runs"]) == 7 and whole["runs"][4]["scores"]["accuracy"] == 0.85
@@ -127,7 +127,7 @@ def test_results_come_from_what_evaluate_wrote(tiny_run, tiny_data):
     assert found.scores["accuracy"] == scores["expression"]["accuracy"]
     assert found.scores[">30"] == scores["accuracy_by_yaw"][">30"]["accuracy"]
     assert found.faces["all"] == 32 and found.confusion.sum() == 32
-    seconds = [float(row["seconds"]) for row in csv.DictReader(open(tiny_run / "log.csv"))]
+    seconds = [float(row["seconds"]) for row in read_rows(tiny_run / "log.csv")]
     assert found.minutes == pytest.approx(sum(seconds) / 60)
     with pytest.raises(UserError, match=f"train evaluate --run {tiny_run} --split train`"):
         read_result(tiny_run, "train")

@@ -51,7 +51,9 @@ def test_rotation_turns_by_15_degrees_either_way():
     rows = 55.5 - 35.5 * np.cos(angle)
     columns = [55.5 + sign * 35.5 * np.sin(angle) for sign in (-1, 1)]
     assert len(found) == 2
-    for (row, column), expected in zip(sorted(found, key=lambda place: place[1]), columns):
+    for (row, column), expected in zip(
+        sorted(found, key=lambda place: place[1]), columns, strict=True
+    ):
         assert abs(row - rows) < 1.2 and abs(column - expected) < 1.2
 
 

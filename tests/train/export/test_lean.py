@@ -14,7 +14,7 @@ def test_what_only_training_needs_of_the_encoders_is_folded_away():
     lean = without_projections(model).eval()
 
     faces = torch.randint(0, 255, (4, 112, 112, 1), dtype=torch.uint8)
-    for ours, theirs in zip(vars(lean(faces)).values(), vars(model(faces)).values()):
+    for ours, theirs in zip(vars(lean(faces)).values(), vars(model(faces)).values(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
     plain = FaceModel("resnet10-half", "resnet10-half", 8)
     shapes = [{k: v.shape for k, v in each.state_dict().items()} for each in (lean, plain, model)]

@@ -94,9 +94,7 @@ class OnePlace:
 
 
 @pytest.mark.slow
-def test_each_figure_is_one_command_of_folders_or_files(
-    run, tiny_data, tmp_path, monkeypatch
-):
+def test_each_figure_is_one_command_of_folders_or_files(run, tiny_data, tmp_path, monkeypatch):
     monkeypatch.setattr(train.data.pictures, "FaceFinder", OnePlace)
     for index in range(2):
         save_picture(tmp_path / f"{index}.png", index)
@@ -115,7 +113,9 @@ def test_each_figure_is_one_command_of_folders_or_files(
     assert path.read_bytes()[:4] == PNG
 
 
-@pytest.mark.parametrize("was, now", [('"gan": true', '"gan": false'), ('"tdgan"', '"baseline"')])
+@pytest.mark.parametrize(
+    ("was", "now"), [('"gan": true', '"gan": false'), ('"tdgan"', '"baseline"')]
+)
 def test_other_runs_have_no_generator(run, tmp_path, was, now, capsys):
     (tmp_path / "config.json").write_text((run / "config.json").read_text().replace(was, now))
     assert main(["visualize", "tdgan-faces", "--run", str(tmp_path)]) == 1

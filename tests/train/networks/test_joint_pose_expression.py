@@ -15,13 +15,13 @@ CLASSES = tuple("abcdefgh")
 # The networks, against section 4.2 and CAAE, which it names.
 
 
-@pytest.mark.parametrize("size, channels, width", [(112, 3, 64), (56, 1, 16)])
+@pytest.mark.parametrize(("size", "channels", "width"), [(112, 3, 64), (56, 1, 16)])
 def test_the_generator_bridges_encoder_and_decoder_by_f_and_the_codes(size, channels, width):
     generator = Generator(50, 17, channels, size, width)
     x, codes = torch.rand(2, channels, size, size), torch.zeros(2, 17)
     made, f = generator(x, codes)
 
-    assert made.shape == x.shape and 0 <= made.min() and made.max() <= 1
+    assert made.shape == x.shape and made.min() >= 0 and made.max() <= 1
     assert f.shape == (2, 50) and f.abs().max() < 1
     convolutions = [each for each in generator.encoder.maps if isinstance(each, nn.Conv2d)]
     assert [each.out_channels for each in convolutions] == [width, 2 * width, 4 * width, 8 * width]

@@ -63,7 +63,7 @@ def test_an_inception_block_looks_with_one_three_and_five_pixels_and_keeps_its_i
     assert not block(x).any(), "the sum has a ReLU"
 
 
-@pytest.mark.parametrize("size, side", [(112, 7), (56, 4)])
+@pytest.mark.parametrize(("size", "side"), [(112, 7), (56, 4)])
 def test_the_encoders_of_both_sizes(size, side):
     name = {112: "inception", 56: "inception-56"}[size]
     encoder, pixels = build_encoder(name), torch.rand(1, 1, size, size)

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from train.runs.checkpoint import load_state, save_state
 from train.errors import UserError
+from train.runs.checkpoint import load_state, save_state
 
 
 def test_an_optimizer_comes_back_as_it_was(tmp_path):
