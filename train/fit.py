@@ -6,10 +6,12 @@ What a recipe offers is written down in train.recipes.recipe.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import GenericAlias
 from typing import Generic, TypeVar
 
 import torch
@@ -154,7 +156,7 @@ def fit(
     averaged = AveragedModel(recipe.model, multi_avg_fn=average, use_buffers=True)
     log = _restore(run, recipe, averaged) if resume else []
     fabric.print(
-        f"{recipe_name} on {fabric.device}, {options.precision}{why}: {len(loader.dataset)} faces, "
+        f"{recipe_name} on {fabric.device}, {options.precision}{why}: {len(dataset)} faces, "
         f"epochs {len(log) + 1} to {options.epochs}, {run.path}"
     )
     for epoch in range(len(log) + 1, options.epochs + 1):
@@ -187,7 +189,8 @@ def _summary(row: dict) -> str:
 
 def _train_epoch(recipe, averaged, loader, fabric, epoch: int) -> dict:
     recipe.model.train()
-    sums, started = defaultdict(float), time.monotonic()
+    sums: dict = defaultdict(float)
+    started = time.monotonic()
     quiet = not fabric.is_global_zero
     batches = progress(loader, desc=f"epoch {epoch}", unit="steps", leave=False, disable=quiet)
     for step, batch in enumerate(batches, start=1):
@@ -258,5 +261,13 @@ class Fit(Generic[Options]):
         return 0
 
 
-FIT = {name: Fit[recipe.options_type] for name, recipe in RECIPES.items()}
+def _what_it_is(recipe: type) -> str:
+    """The first paragraph of the recipe's file."""
+    return (sys.modules[recipe.__module__].__doc__ or "").partition("\n\n")[0]
+
+
+FIT = {
+    name: (_what_it_is(recipe), GenericAlias(Fit, (recipe.options_type,)))
+    for name, recipe in RECIPES.items()
+}
 """The commands of ``python -m train fit``."""

@@ -1,9 +1,13 @@
+import re
 import subprocess
 import sys
 
 import pytest
 
-from train.__main__ import COMMANDS, main
+from train.__main__ import COMMANDS, description, main
+from train.datasets import PREPARE
+from train.figures import FIGURES
+from train.fit import FIT
 
 
 def test_prepared_data_to_model_file(tiny_data, tmp_path):
@@ -17,7 +21,7 @@ def test_prepared_data_to_model_file(tiny_data, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments, code",
+    ("arguments", "code"),
     [
         ([], 2),
         (["fly"], 2),
@@ -48,10 +52,31 @@ def test_help_lists_every_command(capsys):
     assert all(name in printed for name in COMMANDS)
 
 
+GROUPS = {
+    "": COMMANDS,
+    "prepare": PREPARE,
+    "fit": FIT,
+    "visualize": FIGURES,
+    "reproduce": COMMANDS["reproduce"].commands,
+    "export": COMMANDS["export"].commands,
+}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_help_says_of_every_command_what_it_is_for(group, capsys):
+    assert main([*group.split(), "--help"]) == 0
+    printed = re.sub(r"[│\s]+", " ", capsys.readouterr().out)
+    for name, command in GROUPS[group].items():
+        about = " ".join(description(command).split())
+        assert len(about) > 20 and f"• {name} {about}" in printed
+
+
 @pytest.mark.parametrize(
-    "arguments, absent",
+    ("arguments", "absent"),
     [
         (["--help"], ["torch", "matplotlib", "kornia", "tensorboard", "sklearn", "cv2"]),
+        (["prepare", "--help"], ["torch", "matplotlib", "kornia", "tensorboard", "sklearn", "cv2"]),
+        (["visualize", "--help"], ["torch", "matplotlib", "kornia", "tensorboard", "sklearn"]),
         (["export", "--help"], ["torch", "matplotlib", "kornia", "tensorboard", "sklearn"]),
         (
             ["fit", "baseline", "--help"],
@@ -69,7 +94,9 @@ def test_help_loads_little(arguments, absent):
         "except SystemExit: pass\n"
         "print('loaded', *sys.modules)"
     )
-    result = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True
+    )
     loaded = result.stdout.splitlines()[-1].split()
 
     assert "usage: python -m train" in result.stdout and loaded[0] == "loaded"

@@ -1,4 +1,4 @@
-"""Chooses temperature and prior strength of a trained run on validation (see train.runs.decision)."""
+"""Chooses temperature and prior strength (train.runs.decision) of a trained run on validation."""
 
 from __future__ import annotations
 
@@ -45,10 +45,8 @@ def calibrate_run(run: Path, data: PreparedFaces, max_loss: float, device: str =
         "faces": len(label),
         "checkpoint_sha256": file_sha256(RunFolder(run).best),
         "max_loss": max_loss,
-        "training_prior": dict(zip(data.classes, prior)),
-        "decisions": {
-            name: _scores(decision, raw, label) for name, decision in decisions.items()
-        },
+        "training_prior": dict(zip(data.classes, prior, strict=True)),
+        "decisions": {name: _scores(decision, raw, label) for name, decision in decisions.items()},
         "sweep": sweep,
     }
     write_json(run / CALIBRATION_FILE, calibration)
@@ -78,28 +76,18 @@ def negative_log_likelihood(probabilities: np.ndarray, label: np.ndarray) -> flo
 def fit_temperature(probabilities: np.ndarray, label: np.ndarray) -> float:
     """The temperature of least negative log-likelihood, within :data:`TEMPERATURES`.
 
-    The likelihood is convex in 1/T, so it falls and rises once along log T as well, and a
-    golden-section search along log T finds the bottom.
+    The likelihood is convex in 1/T, so it falls and rises once along log T as well, and a search
+    that only goes downhill finds the bottom.
     """
+    # Here, since loading it takes a second that not every command has to wait for.
+    from scipy.optimize import minimize_scalar
 
     def cost(log_temperature: float) -> float:
         decided = Decision(float(np.exp(log_temperature))).apply(probabilities)
         return negative_log_likelihood(decided, label)
 
-    ratio = (np.sqrt(5) - 1) / 2
-    low, high = np.log(TEMPERATURES)
-    inner = [high - ratio * (high - low), low + ratio * (high - low)]
-    costs = [cost(point) for point in inner]
-    while high - low > 1e-4:
-        if costs[0] < costs[1]:
-            high, inner[1], costs[1] = inner[1], inner[0], costs[0]
-            inner[0] = high - ratio * (high - low)
-            costs[0] = cost(inner[0])
-        else:
-            low, inner[0], costs[0] = inner[0], inner[1], costs[1]
-            inner[1] = low + ratio * (high - low)
-            costs[1] = cost(inner[1])
-    return float(np.exp((low + high) / 2))
+    found = minimize_scalar(cost, bounds=np.log(TEMPERATURES), options={"xatol": 1e-4})
+    return float(np.exp(found.x))
 
 
 def recalibrated(decision: Decision, probabilities: np.ndarray, label: np.ndarray) -> Decision:
@@ -137,11 +125,15 @@ def choose_tau(sweep: list[dict[str, float]], max_loss: float) -> float:
 def report(calibration: dict) -> str:
     """The calibration as a text for people."""
     lines = [
-        f"{calibration['split']}, {calibration['faces']} faces; prior balanced may lose "
-        f"{calibration['max_loss']:g} points of accuracy",
+        (
+            f"{calibration['split']}, {calibration['faces']} faces; prior balanced may lose "
+            f"{calibration['max_loss']:g} points of accuracy"
+        ),
         "",
-        f"{'decision':<13} {'T':>6} {'tau':>6} {'accuracy':>9} {'mean class':>11} "
-        f"{'ECE':>7} {'NLL':>7}",
+        (
+            f"{'decision':<13} {'T':>6} {'tau':>6} {'accuracy':>9} {'mean class':>11} "
+            f"{'ECE':>7} {'NLL':>7}"
+        ),
     ]
     decisions = calibration["decisions"]
     for name, scores in decisions.items():

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from train.errors import UserError
 from train.evaluation.cost import Cost
 from train.evaluation.evaluate import result_name
-from train.files import read_json, write_csv, write_json, write_text
+from train.files import read_json, whole, write_json, write_text
 from train.pose import YAW_BIN_EDGES
 from train.recipes.methods import METHODS, SWITCHES, switched_off, title_of
 from train.runs.decision import Prior
@@ -34,8 +35,9 @@ class Spread:
     deviation: float | None
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Spread:
-        return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
+    def of(cls, values: Sequence[float] | pd.Series) -> Spread:
+        column = pd.Series(values)
+        return cls(float(column.mean()), float(column.std()) if len(column) > 1 else None)
 
     def percent(self, sign: str = "") -> str:
         """In percent or points; sign "+" to write one in any case."""
@@ -80,7 +82,7 @@ def read_result(run: Path, split: str, prior: Prior = "data") -> Result:
         np.array(found["expression"]["confusion"]),
         overall | {name: cell["accuracy"] for name, cell in by_yaw.items()},
         {"all": found["faces"]} | {name: cell["faces"] for name, cell in by_yaw.items()},
-        sum(row["seconds"] for row in RunFolder(run).log()) / 60,
+        sum(row["seconds"] or 0 for row in RunFolder(run).log()) / 60,
         found.get("checkpoint_sha256"),
     )
 
@@ -92,20 +94,23 @@ class MethodResult:
     title: str
     results: tuple[Result, ...]
 
-    def spread(self, score: str) -> Spread | None:
-        """Of one of SCORES; None where the split has no such faces."""
-        values = [result.scores[score] for result in self.results]
-        return None if None in values else Spread.of(values)
+    @cached_property
+    def runs(self) -> pd.DataFrame:
+        """A row a run, by its seed: SCORES, NaN where there are no such faces, and minutes."""
+        seeds = pd.Index([result.fit["seed"] for result in self.results], name="seed")
+        rows = [result.scores | {"minutes": result.minutes} for result in self.results]
+        return pd.DataFrame(rows, index=seeds, dtype=float)
+
+    def spread(self, column: str) -> Spread | None:
+        """Of a column of `runs`; None where the split has no such faces."""
+        values = self.runs[column]
+        return None if values.isna().any() else Spread.of(values)
 
     def gain(self, other: MethodResult, score: str = "accuracy") -> Spread | None:
         """By how much this method is better, as the spread over the seeds that both have of their
         difference with the same seed; None where they share no seed."""
-        ours, theirs = self._by_seed(score), other._by_seed(score)
-        shared = [seed for seed in ours if seed in theirs]
-        return Spread.of([ours[seed] - theirs[seed] for seed in shared]) if shared else None
-
-    def _by_seed(self, score: str) -> dict[int, float]:
-        return {result.fit["seed"]: result.scores[score] for result in self.results}
+        differences = (self.runs[score] - other.runs[score]).dropna()
+        return Spread.of(differences) if len(differences) else None
 
 
 def by_method(results: Sequence[Result]) -> list[MethodResult]:
@@ -149,6 +154,7 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def markdown(self) -> str:
+        # Not by pandas, which would need tabulate for it, and that lines the columns up by spaces.
         lines = [self.columns, ["---"] * len(self.columns), *self.rows]
         escaped = ([cell.replace("|", r"\|") for cell in line] for line in lines)
         return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
@@ -209,13 +215,12 @@ def summary_table(methods: Sequence[MethodResult], costs: dict[str, Cost]) -> Ta
     rows = []
     for method in methods:
         cost = costs[method.title]
-        minutes = Spread.of([result.minutes for result in method.results]).mean
         rows.append(
             [method.title, str(len(method.results))]
             + [_percent(method.spread(score)) for score in SCORES]
             + [_percent(_gain(method, methods), "+")]
             + [f"{cost.parameters / 1e6:.2f}", f"{cost.multiply_adds / 1e6:.0f}"]
-            + [f"{minutes:.1f}", f"{cost.milliseconds:.1f}"]
+            + [f"{method.runs['minutes'].mean():.1f}", f"{cost.milliseconds:.1f}"]
         )
     return Table(columns, rows)
 
@@ -235,14 +240,15 @@ def write_comparison(
     CSV and JSON hold fractions, not percent, and the JSON every run by itself too.
     """
     records = [_record(method, methods, costs[method.title]) for method in methods]
-    write_csv(folder / f"table-{split}.csv", records)
+    with whole(folder / f"table-{split}.csv") as part:
+        pd.DataFrame(records).to_csv(part, index=False, lineterminator="\r\n")
     runs = [
         {"method": method.title, "run": str(result.run), "seed": result.fit["seed"],
          "minutes": result.minutes, "scores": result.scores}
         for method in methods for result in method.results
     ]  # fmt: skip
-    whole = {"split": split, "methods": records, "runs": runs}
-    write_json(folder / f"table-{split}.json", whole)
+    found = {"split": split, "methods": records, "runs": runs}
+    write_json(folder / f"table-{split}.json", found)
     tables = {
         f"Split {split}; mean ± standard deviation over seeds": summary_table(methods, costs),
         "Accuracy (%) by head pose": pose_table(methods),
@@ -261,7 +267,7 @@ def _record(method: MethodResult, methods: Sequence[MethodResult], cost: Cost) -
         record |= _columns(name, method.spread(name))
     record |= _columns("gain", _gain(method, methods))
     record |= {"parameters": cost.parameters, "multiply_adds": cost.multiply_adds}
-    record |= _columns("minutes", Spread.of([result.minutes for result in method.results]))
+    record |= _columns("minutes", method.spread("minutes"))
     return record | {"milliseconds_a_face": cost.milliseconds}
 
 

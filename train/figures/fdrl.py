@@ -42,7 +42,7 @@ class IntraWeights:
 
 @dataclass(frozen=True)
 class FdrlWeights(IntraWeights):
-    """Figure 6: the mean Intra-W vector of each expression."""
+    """FDRL, Figure 6: the mean Intra-W vector of each expression."""
 
     def run(self) -> None:
         data, weights = self._measured()
@@ -51,7 +51,7 @@ class FdrlWeights(IntraWeights):
 
 @dataclass(frozen=True)
 class FdrlGroups(IntraWeights):
-    """Figure 3: for each latent feature the faces in which it is most important."""
+    """FDRL, Figure 3: for each latent feature the faces in which it is most important."""
 
     count: Count = 8
     """Faces in a group."""
@@ -76,8 +76,8 @@ def intra_weights_of(run: Path, data: PreparedFaces) -> np.ndarray:
     if not isinstance(branch, FdrlBranch) or branch.intra is None:
         raise UserError(f"{run} is a run of {config['recipe']} without Intra-RM.")
     loader = evaluation_loader(FaceDataset(data, np.arange(len(data))))
-    found = [branch.analyse(model.expression_input(batch.faces)) for batch in loader]
-    return torch.cat([each.intra_weights for each in found]).numpy()
+    found = [branch.analyse(model.expression_input(batch.faces)).intra_weights for batch in loader]
+    return torch.cat([weights for weights in found if weights is not None]).numpy()
 
 
 def mean_by_class(data: PreparedFaces, weights: np.ndarray) -> dict[str, np.ndarray]:

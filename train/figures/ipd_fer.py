@@ -38,7 +38,7 @@ from train.runs.decision import Prior
 
 @dataclass(frozen=True)
 class Faces:
-    """Figures 8 and 9: the faces that IPD-FER makes of f_id, f_pose and f_exp. All networks are
+    """IPD-FER, Figures 8 and 9: the faces that it makes of f_id, f_pose and f_exp. All networks are
     those of the last epoch: the decoder is not in the best one's file."""
 
     run_folder: Run
@@ -67,8 +67,8 @@ class Faces:
 
 @dataclass(frozen=True)
 class Tsne:
-    """Figure 10: t-SNE of f_exp, coloured by expression and, with --people, by person; a column a
-    run. The titles have the silhouettes of f_exp, which do not depend on t-SNE."""
+    """IPD-FER, Figure 10: t-SNE of f_exp, coloured by expression and, with --people, by person; a
+    column a run. The titles have the silhouettes of f_exp, which do not depend on t-SNE."""
 
     runs: Runs
     """Run folders, say the baseline's and IPD-FER's."""
@@ -114,7 +114,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Confusion(Scored):
-    """Figures 4 and 5: which expression is called which."""
+    """IPD-FER, Figures 4 and 5: which expression is called which."""
 
     run_folder: Run = dataclasses.field(kw_only=True)
     """Run folder that `evaluate` has measured."""
@@ -130,8 +130,8 @@ class Confusion(Scored):
 
 @dataclass(frozen=True)
 class Pose(Scored):
-    """Table 8 as curves: accuracy on faces turned by more and more, a line a method; a band of one
-    standard deviation where a method has runs of several seeds."""
+    """IPD-FER, Table 8 as curves: accuracy on faces turned by more and more, a line a method; a
+    band of one standard deviation where a method has runs of several seeds."""
 
     runs: Runs = dataclasses.field(kw_only=True)
     """Run folders that `evaluate` has measured."""
@@ -144,7 +144,7 @@ class Pose(Scored):
 
 @dataclass(frozen=True)
 class Ablation(Scored):
-    """Tables 8 and 9 as PNG, and as Markdown beside it."""
+    """IPD-FER, Tables 8 and 9 as PNG, and as Markdown beside it."""
 
     runs: Runs = dataclasses.field(kw_only=True)
     """Run folders that `evaluate` has measured."""

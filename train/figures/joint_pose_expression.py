@@ -18,7 +18,7 @@ from train.plots import plot_grids
 
 @dataclass(frozen=True)
 class Codes:
-    """Figure 6 of joint pose and expression modelling: what its generator makes of some faces with
+    """Joint pose and expression modelling, Figure 6: what its generator makes of some faces with
     every expression under every pose. The generator is that of the last epoch."""
 
     run_folder: Run

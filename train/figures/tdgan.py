@@ -65,7 +65,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class TdganTransfer(Pairs):
-    """Figure 7: each face with each expression."""
+    """TDGAN, Figure 7: each face with each expression."""
 
     def run(self) -> None:
         generator, i_f, i_e = self._inputs()
@@ -83,7 +83,7 @@ class Between(Pairs):
 
 @dataclass(frozen=True)
 class TdganExpressions(Between):
-    """Figure 8: a row a face, which goes from one expression to the next one of the choice."""
+    """TDGAN, Figure 8: a row a face, which goes from one expression to the next of the choice."""
 
     def run(self) -> None:
         generator, i_f, i_e = self._inputs(more=1)
@@ -95,7 +95,7 @@ class TdganExpressions(Between):
 
 @dataclass(frozen=True)
 class TdganFaces(Between):
-    """Figure 9: a row an expression, which goes from one face to the next one of the choice."""
+    """TDGAN, Figure 9: a row an expression, which goes from one face to the next of the choice."""
 
     def run(self) -> None:
         generator, i_f, i_e = self._inputs(more_faces=1)
@@ -121,8 +121,8 @@ def between_expressions(
     """Eq. 11: by title pixels (n, channels, size, size) of n faces with what lies between their
     first and second expressions. d_f and d_n stay."""
     d_f = generator.faces.maps(faces)
-    ends = (generator.expressions.maps(each) for each in (first, second))
-    d_e = _steps("α", interpolated_expression, *ends, steps)
+    start, end = (generator.expressions.maps(each) for each in (first, second))
+    d_e = _steps("α", interpolated_expression, start, end, steps)
     d_n = generator.still_noise(faces)
     return {title: generator.decode(d_f, each, d_n) for title, each in d_e.items()}
 
@@ -133,8 +133,8 @@ def between_faces(
 ) -> dict[str, Tensor]:
     """Eq. 12, likewise of what lies between two faces; d_e and d_n stay."""
     d_e = generator.expressions.maps(expressions)
-    ends = (generator.faces.maps(each) for each in (first, second))
-    d_f = _steps("β", interpolated_face, *ends, steps)
+    start, end = (generator.faces.maps(each) for each in (first, second))
+    d_f = _steps("β", interpolated_face, start, end, steps)
     d_n = generator.still_noise(expressions)
     return {title: generator.decode(each, d_e, d_n) for title, each in d_f.items()}
 
