@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="training needs the train extra")
 
+import onnx
 import torch
 from torch import nn
 
@@ -18,6 +21,7 @@ from realtime.align import FACE_SIZE, TEMPLATE
 from realtime.faces import EXPRESSIONS
 from tests.train.people import write_people
 from train.data.prepared import LabelledFace, read_prepared, write_prepared
+from train.export.lean import round_weights
 from train.fit import FitOptions, fit
 from train.networks.identity import Identity
 from train.recipes.baseline import BaselineOptions
@@ -72,6 +76,29 @@ def tiny_run(tiny_data, tmp_path_factory):
     recipe = BaselineOptions(network="resnet10-half", dropout=0.0, mixup=0.0)
     fit("baseline", options, recipe, read_prepared(tiny_data), resume=False)
     return options.run
+
+
+class Exported(NamedTuple):
+    """A model file, and the same with the weights as they were learnt, not rounded."""
+
+    path: Path
+    unrounded: Path
+
+
+@pytest.fixture(scope="session")
+def exported(tiny_run, tmp_path_factory):
+    """The file of the tiny run, which is not calibrated; torch takes seconds for one."""
+    folder = tmp_path_factory.mktemp("models")
+    found = Exported(folder / "tiny.onnx", folder / "unrounded.onnx")
+
+    def round_a_copy(file):
+        onnx.save(file, found.unrounded)
+        round_weights(file)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train.export.face, "round_weights", round_a_copy)
+        train.export.face.export_run(tiny_run, found.path)
+    return found
 
 
 class Patches(nn.Module):

@@ -75,21 +75,8 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
     prior = prior or ("balanced" if calibration else "data")
     decision = read_decision(run, prior)
     best = load_state(RunFolder(run).best)["log"]
-    graph = ExportedModel(model, decision).eval()
-    lean = ExportedModel(without_projections(model), decision).eval()
-    faces = torch.from_numpy(_faces(2))
-    with warnings.catch_warnings():
-        # Deprecations inside torch's own exporter; nothing that a user of it can change.
-        warnings.simplefilter("ignore", FutureWarning)
-        program = torch.onnx.export(
-            lean,
-            (faces,),
-            input_names=["faces"],
-            output_names=["expression", "pose"],
-            dynamic_shapes={"faces": {0: "batch"}},
-            dynamo=True,
-            verbose=False,
-        )
+    # Before what takes long: where an entry is missing, that is said at once.
+    source = _source(config)
     about = {
         "recipe": config["recipe"],
         "network": config["options"]["network"],
@@ -106,8 +93,8 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
         "training": json.dumps(about),
         "decision": json.dumps(_decision_metadata(prior, decision, bool(calibration))),
     }
-    assert program is not None, "of dynamo"
-    file = program.model_proto
+    graph = ExportedModel(model, decision).eval()
+    file = _traced(ExportedModel(without_projections(model), decision).eval())
     exact = compare(graph, file, TOLERANCE)
     round_weights(file)
     rounded = compare(graph, file, ROUNDED_TOLERANCE)
@@ -115,7 +102,7 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
     register(
         output,
         made_by=f"python -m train fit {config['recipe']}; python -m train export face",
-        source=_source(config),
+        source=source,
         licence="as the data they were learnt from allows; FER2013's pictures are for research",
         notes=", ".join(f"{key.replace('_', ' ')} {value}" for key, value in about.items()),
         labels=config["classes"],
@@ -130,6 +117,23 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
             f"{difference['pose']:.1e}° from torch {when} rounding its weights to bfloat16"
         )
     return output
+
+
+def _traced(graph: ExportedModel) -> onnx.ModelProto:
+    with warnings.catch_warnings():
+        # Deprecations inside torch's own exporter; nothing that a user of it can change.
+        warnings.simplefilter("ignore", FutureWarning)
+        program = torch.onnx.export(
+            graph,
+            (torch.from_numpy(_faces(2)),),
+            input_names=["faces"],
+            output_names=["expression", "pose"],
+            dynamic_shapes={"faces": {0: "batch"}},
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None, "of dynamo"
+    return program.model_proto
 
 
 def compare(

@@ -10,18 +10,13 @@ from tests.train.training import assert_file_agrees
 from train.data.prepared import read_prepared
 from train.errors import UserError
 from train.evaluation.evaluate import evaluate_run, report
-from train.export.face import TOLERANCE, ExportedModel, compare, export_run
+from train.export.face import TOLERANCE, ExportedModel, compare
 from train.networks.face_model import FaceModel
 from train.runs.load import load_model
 
 
-@pytest.fixture(scope="module")
-def exported(tiny_run, tmp_path_factory):
-    return export_run(tiny_run, tmp_path_factory.mktemp("models") / "tiny.onnx")
-
-
 def test_the_file_keeps_the_contract(exported):
-    with open_session(exported) as session:
+    with open_session(exported.path) as session:
         (faces,) = session.inputs
         assert (faces.name, faces.dtype, faces.shape[1:]) == ("faces", np.uint8, (112, 112, 3))
         assert json.loads(session.metadata["labels"])[0] == "neutral"
@@ -32,11 +27,11 @@ def test_the_file_keeps_the_contract(exported):
 
 
 def test_grey_faces_in_training_and_rgb_faces_at_run_time_are_the_same(
-    tiny_run, tiny_data, tmp_path, unrounded
+    tiny_run, tiny_data, exported
 ):
     faces = np.array(read_prepared(tiny_data).faces[:8])
     model, _ = load_model(tiny_run)
-    assert_file_agrees(export_run(tiny_run, tmp_path / "tiny.onnx"), model, faces)
+    assert_file_agrees(exported.unrounded, model, faces)
 
 
 def test_other_weights_than_the_files_are_noticed(exported):
@@ -44,13 +39,13 @@ def test_other_weights_than_the_files_are_noticed(exported):
     with pytest.raises(UserError, match="off by"):
         compare(
             ExportedModel(FaceModel("resnet10-half", "resnet10-half", 8)).eval(),
-            onnx.load(exported),
+            onnx.load(exported.path),
             TOLERANCE,
         )
 
 
 def test_the_weights_in_the_file_are_numbers_that_bfloat16_holds(exported):
-    graph = onnx.load(exported).graph
+    graph = onnx.load(exported.path).graph
     read = {node.input[1] for node in graph.node if node.op_type in ("Conv", "Gemm")}
     weights = {
         tensor.name: onnx.numpy_helper.to_array(tensor)
@@ -64,11 +59,12 @@ def test_the_weights_in_the_file_are_numbers_that_bfloat16_holds(exported):
 
 
 def test_the_file_says_where_it_comes_from(exported, tiny_run):
-    listed = json.loads((exported.parent / "models.json").read_text())["tiny"]
-    assert listed["labels"][3] == "sadness" and listed["size"] == exported.stat().st_size
-    text = exported.read_bytes() + (exported.parent / "models.json").read_bytes()
+    register = exported.path.parent / "models.json"
+    listed = json.loads(register.read_text())["tiny"]
+    assert listed["labels"][3] == "sadness" and listed["size"] == exported.path.stat().st_size
+    text = exported.path.read_bytes() + register.read_bytes()
     assert str(tiny_run).encode() not in text, "no path of the training machine may ship"
-    onnx.checker.check_model(str(exported))
+    onnx.checker.check_model(str(exported.path))
 
 
 def test_evaluation_writes_numbers_and_picture(tiny_run, tiny_data):

@@ -55,6 +55,7 @@ def test_shipped_networks_agree_with_facenet_pytorch(facenet, name, size):
         np.testing.assert_allclose(xs_then_ys, expected[1], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_export_writes_three_registered_models(facenet, tmp_path):
     paths = export_mtcnn(tmp_path)
     assert [path.name for path in paths] == [f"mtcnn_{net}net.onnx" for net in "pro"]
