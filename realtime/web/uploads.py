@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -73,7 +74,8 @@ class Uploads:
 
 
 def _bytes_in(folder: Path) -> int:
-    return sum(_size(path) for path in folder.rglob("*"))
+    # Unlike rglob, walk does not mind a folder that goes meanwhile, with its visitor.
+    return sum(_size(Path(at, name)) for at, _, names in os.walk(folder) for name in names)
 
 
 def _size(path: Path) -> int:

@@ -15,7 +15,7 @@ from tests.realtime.hostile.fuzz import MEMORY, Found
 from tests.realtime.hostile.seeds import live_line, mutate, mutated, seeds
 from tests.realtime.hostile.served import served
 from tests.realtime.support.media import scene, write_video
-from tests.realtime.support.paths import ROOT
+from tests.realtime.support.paths import ROOT, below
 
 PATIENCE = 60.0
 """Seconds that the command line may take on a busy machine, start included."""
@@ -68,7 +68,7 @@ def _outcome(done: subprocess.CompletedProcess) -> str:
 
 
 def _files(folder: Path) -> set[str]:
-    return {str(path) for path in folder.rglob("*")}
+    return {str(path) for path in below(folder)}
 
 
 def fuzz_page(count: int, seed: int, folder: Path) -> Found:

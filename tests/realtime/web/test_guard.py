@@ -11,6 +11,7 @@ from realtime.web import uploads as uploads_module
 from realtime.web.guard import BODY_BYTES, Guard, origin
 from realtime.web.server import serving
 from realtime.web.tabs import EXAMPLES
+from tests.realtime.support.paths import below
 from tests.realtime.web.conftest import free_port
 from tests.realtime.web.load import Page
 from tests.realtime.web.test_tabs import give_picture, until
@@ -150,7 +151,7 @@ def test_uploads_have_a_quota(open_server, monkeypatch):
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(server):
-    before = set(server.folder.rglob("*"))
+    before = below(server.folder)
     body = b"--x\r\nContent-Disposition: form-data; name=files; filename=a.mp4\r\n\r\n" + bytes(
         1 << 20
     )
@@ -161,8 +162,8 @@ def test_an_upload_that_breaks_off_leaves_nothing(server):
     address = urlsplit(server.url)
     with socket.create_connection((address.hostname, address.port), 30) as client:
         client.sendall(head.encode() + body)
-        assert until(lambda: set(server.folder.rglob("*")) - before)
-    assert until(lambda: not set(server.folder.rglob("*")) - before)
+        assert until(lambda: below(server.folder) - before)
+    assert until(lambda: not below(server.folder) - before)
 
 
 def test_an_upload_past_the_quota_is_told_on_the_page(visit, monkeypatch):

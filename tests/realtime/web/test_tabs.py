@@ -9,7 +9,7 @@ import pytest
 from engine.registry import entries
 from realtime.web.page import HEAD
 from realtime.web.tabs import EXAMPLES
-from tests.realtime.support.paths import CLIP
+from tests.realtime.support.paths import CLIP, below
 
 
 def give_picture(page, file):
@@ -35,7 +35,7 @@ def until(condition, seconds: float = 20) -> bool:
 
 
 def files(server) -> set:
-    return {path for path in server.folder.rglob("*") if path.is_file()}
+    return {path for path in below(server.folder) if path.is_file()}
 
 
 def test_picture_table_crops_and_json(visit):

@@ -1,5 +1,8 @@
 """How much may be uploaded."""
 
+import os
+import shutil
+
 import pytest
 
 from realtime.web import uploads as module
@@ -54,3 +57,20 @@ def test_what_is_left_of_an_upload_that_broke_off_goes(uploads, tmp_path):
     assert part.exists()  # it may be the other's
     uploads.end("b", 60, [])
     assert not part.exists()
+
+
+def test_a_folder_that_goes_while_bytes_are_counted_does_not_matter(tmp_path, monkeypatch):
+    """Another visitor leaves just then."""
+    for name in ("stays", "goes"):
+        tmp_path.joinpath(name).mkdir()
+        tmp_path.joinpath(name, "file").write_bytes(bytes(60))
+    scan = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("goes"):
+            shutil.rmtree(path, ignore_errors=True)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(module, "TOTAL", 100)
+    assert Uploads(tmp_path).begin("a", 30) is None
