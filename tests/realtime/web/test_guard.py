@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
@@ -97,7 +98,9 @@ def test_websockets_are_checked_too():
     async def send(message):
         sent.append(message)
 
-    asyncio.run(guard({"type": "websocket", "path": "/", "headers": headers}, None, send))
+    asked = guard({"type": "websocket", "path": "/", "headers": headers}, None, send)
+    with ThreadPoolExecutor(1) as thread:  # a browser that is open has this thread's loop
+        thread.submit(asyncio.run, asked).result(30)
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
