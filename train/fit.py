@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import GenericAlias
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch.optim.swa_utils import AveragedModel
@@ -143,7 +143,7 @@ def fit(
         check_one_precision(fabric, options.precision)
     run.start(config, resume, write=False)
     seed_everything(options.seed, verbose=False)
-    recipe = RECIPES[recipe_name](recipe_options, data.classes)
+    recipe: Any = RECIPES[recipe_name](recipe_options, data.classes)
     if fabric.is_global_zero:  # now, as the recipe has found nothing wrong with its options
         run.start(config, resume)
     with fabric.rank_zero_first():

@@ -253,9 +253,8 @@ RUNS = [
 def test_a_run_that_is_broken_is_named(
     command, name, broken, run_copy, tiny_data, capsys, monkeypatch
 ):
-    monkeypatch.setattr(
-        "train.export.face._traced", None
-    )  # that takes long: all is looked at first
+    # Which takes long: all else is looked at first.
+    monkeypatch.setattr("train.export.face._traced", None)
     broken(run_copy / name)
     data = ["--data", tiny_data] if command == ["evaluate"] else []
     refused(capsys, [*command, "--run", run_copy, *data], str(run_copy))

@@ -55,7 +55,7 @@ def precision_of(run) -> str:
 def test_a_run_says_and_keeps_what_was_taken(tiny_data, tmp_path, capsys, processor):
     """Started where there is no bfloat16, resumed where there is, and again where there is none."""
     data = read_prepared(tiny_data)
-    how = fit_options(tiny_data, tmp_path / "run", epochs=2, precision="auto")
+    how = fit_options(tiny_data, tmp_path / "run", epochs=2, batch_size=64, precision="auto")
     processor(False)
     fit("baseline", how, SMALL, data, resume=False, deadline=0)
     assert "32-true (this processor does not" in capsys.readouterr().out
@@ -67,7 +67,7 @@ def test_a_run_says_and_keeps_what_was_taken(tiny_data, tmp_path, capsys, proces
     assert len(fit("baseline", how, SMALL, data, resume=True)) == 2
     assert "32-true (as the run was started)" in capsys.readouterr().out
     assert precision_of(how.run) == "32-true"
-    other = fit_options(tiny_data, how.run, epochs=2, precision="bf16-mixed")
+    other = fit_options(tiny_data, how.run, epochs=2, batch_size=64, precision="bf16-mixed")
     with pytest.raises(UserError, match="started with another fit.precision"):
         fit("baseline", other, SMALL, data, resume=True)
 
@@ -76,7 +76,7 @@ def test_a_run_in_bfloat16_goes_on_in_it_and_says_that_it_is_slow(
     tiny_data, tmp_path, capsys, processor
 ):
     data = read_prepared(tiny_data)
-    how = fit_options(tiny_data, tmp_path / "run", epochs=1, precision="auto")
+    how = fit_options(tiny_data, tmp_path / "run", epochs=1, batch_size=64, precision="auto")
     processor(True)
     fit("baseline", how, SMALL, data, resume=False)
     assert "bf16-mixed (this processor computes in bfloat16)" in capsys.readouterr().out

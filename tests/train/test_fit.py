@@ -72,7 +72,8 @@ def test_cuda_without_cuda_says_why():
 
 
 def test_a_deadline_ends_the_run_after_the_epoch_and_resume_goes_on(tiny_data, tmp_path):
-    data, how = read_prepared(tiny_data), fit_options(tiny_data, tmp_path / "run")
+    data = read_prepared(tiny_data)
+    how = fit_options(tiny_data, tmp_path / "run", batch_size=64)
     past = time.monotonic() - 1
     assert fit("baseline", how, SMALL, data, resume=False, deadline=past) == []
     assert not (how.run / "last.safetensors").exists()
@@ -89,7 +90,7 @@ def test_mean_class_accuracy_may_choose_the_epoch(
         return dict(zip(("accuracy", "mean_class_accuracy"), next(scores), strict=True))
 
     monkeypatch.setattr(Baseline, "validate", validate)
-    how = fit_options(tiny_data, tmp_path / "run", mean_class=mean_class)
+    how = fit_options(tiny_data, tmp_path / "run", batch_size=64, mean_class=mean_class)
     fit("baseline", how, SMALL, read_prepared(tiny_data), resume=False)
     assert load_state(how.run / "best.safetensors")["log"]["epoch"] == best
 
