@@ -24,7 +24,7 @@ def detector():
 def reference():
     """facenet-pytorch's own MTCNN at the same settings: image → boxes, scores, landmarks."""
     torch = pytest.importorskip("torch")
-    from train.mtcnn import import_facenet_pytorch
+    from train.networks.facenet_pytorch import import_facenet_pytorch
 
     mtcnn = import_facenet_pytorch().MTCNN(min_face_size=40, keep_all=True, device="cpu")
 
