@@ -113,7 +113,7 @@ def test_prepared_data_records_the_estimator(tmp_path):
     [
         ("image,yaw,pitch\n", "lacks the columns roll"),
         ("image,yaw,pitch,roll\na.png,1,2,left\n", "the pose of a.png is not three numbers"),
-        ("image,yaw,pitch,roll\na.png,1\n", "the pose of a.png is not three numbers"),
+        ("image,yaw,pitch,roll\na.png,1\n", "line 2: expected 4 columns: mend that line"),
     ],
 )
 def test_a_broken_table_is_one_clear_line(content, message, tmp_path):
