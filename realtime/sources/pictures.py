@@ -23,6 +23,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 
 from realtime.sources.frame import Frame, Source, SourceError, too_small
 from realtime.sources.picture_cost import bytes_a_pixel, scans
+from realtime.sources.picture_head import too_much_beside
 
 PICTURES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 """What counts as a picture in a folder."""
@@ -163,7 +164,7 @@ def is_picture(path: Path) -> bool:
     try:
         with _opened(path, Limits()):
             return True
-    except TooLarge:
+    except (TooLarge, TooMuchBeside):
         return True
     except PictureError:
         return False
@@ -194,10 +195,20 @@ class TooLarge(PictureError):
         )
 
 
+class TooMuchBeside(PictureError):
+    """Its reader would need too much time or memory for what is no pixel."""
+
+    def __init__(self) -> None:
+        super().__init__("holds more beside its pixels than is taken. Save it again.")
+
+
 @contextmanager
 def _opened(file: Path | bytes, limits: Limits) -> Iterator[ImageFile.ImageFile]:
-    source = BytesIO(file) if isinstance(file, bytes) else file
     try:
+        with BytesIO(file) if isinstance(file, bytes) else file.open("rb") as head:
+            if too_much_beside(head):
+                raise TooMuchBeside
+        source = BytesIO(file) if isinstance(file, bytes) else file
         image = Image.open(source, formats=limits.formats)
     except Image.DecompressionBombError:
         raise TooLarge(limits.pixels) from None
