@@ -18,6 +18,9 @@ from realtime.web.uploads import Uploads
 BODY_BYTES = FRAME_BYTES * 4 // 3 + (64 << 10)
 """Largest body that is no upload: a frame in base64 and what stands around it."""
 
+UPLOAD = "/gradio_api/upload"
+"""The only path to which more may be sent."""
+
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -116,13 +119,18 @@ def _place(text: str) -> tuple[str, int] | None:
 
 
 def _is_upload(scope: Scope) -> bool:
-    path = scope["path"].rstrip("/")
-    return scope["type"] == "http" and scope["method"] == "POST" and path.endswith("/upload")
+    # As a whole: /gradio_api/call/upload would read a body of any size into memory.
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return scope["type"] == "http" and scope["method"] == "POST" and path == UPLOAD
 
 
 def _length(scope: Scope) -> int | None:
-    length = Headers(scope=scope).get("content-length", "")
-    return int(length) if length.isdecimal() else None
+    """Bytes of the body; None where that is not said, or not binding: a body in chunks goes on for
+    as long as it likes, whatever length stands beside them."""
+    headers = Headers(scope=scope)
+    length = headers.get("content-length", "")
+    binding = length.isdecimal() and "transfer-encoding" not in headers
+    return int(length) if binding else None
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, why: str) -> None:

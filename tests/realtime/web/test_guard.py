@@ -12,6 +12,7 @@ from realtime.web import uploads as uploads_module
 from realtime.web.guard import BODY_BYTES, Guard, origin
 from realtime.web.server import serving
 from realtime.web.tabs import EXAMPLES
+from realtime.web.uploads import Uploads
 from tests.realtime.support.paths import below
 from tests.realtime.web.conftest import free_port
 from tests.realtime.web.load import Page
@@ -142,9 +143,52 @@ def test_a_frame_of_full_size_fits(server):
     page.call("close_stream", key)
 
 
-def test_uploads_have_a_quota(open_server, monkeypatch):
-    """On a page of its own: on the other one lies what other tests sent."""
+@pytest.mark.parametrize("path", ["call/upload", "run/upload", "call/upload/", "upload/"])
+def test_only_the_upload_itself_may_be_large(server, path):
+    host, port = urlsplit(server.url).hostname, urlsplit(server.url).port
+    start = f"POST /gradio_api/{path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    with socket.create_connection((host, port), 30) as client:
+        client.sendall(f"{start}Content-Length: {BODY_BYTES + 1}\r\n\r\n".encode())
+        assert b" 413 " in client.recv(1000)
+
+
+@pytest.mark.parametrize("path", ["/gradio_api/upload", "/faces/gradio_api/upload"])
+def test_an_upload_is_known_behind_a_proxy(tmp_path, path):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def app(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"[]"})
+
+    guard = Guard(app, Uploads(tmp_path), frozenset())
+    headers = [(b"content-length", str(BODY_BYTES + 1).encode())]
+    scope = {"type": "http", "method": "POST", "path": path, "root_path": "/faces"}
+    asyncio.run(guard(scope | {"headers": headers, "client": ("127.0.0.1", 1)}, None, send))
+    assert sent[0]["status"] == 200
+
+
+def test_an_upload_in_chunks_is_refused_whatever_length_it_says(server):
+    host, port = urlsplit(server.url).hostname, urlsplit(server.url).port
+    head = (
+        "POST /gradio_api/upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n"
+        "Transfer-Encoding: chunked\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n"
+    )
+    with socket.create_connection((host, port), 30) as client:
+        client.sendall(head.encode())
+        assert b" 411 " in client.recv(1000)
+
+
+@pytest.fixture
+def fresh_uploads(open_server, monkeypatch):
+    """A visitor who has nothing on the page yet: the first of another address."""
+    monkeypatch.setattr("realtime.web.guard.address_of", lambda host: "192.0.2.1")
     monkeypatch.setattr(uploads_module, "EACH", 5000)
+
+
+def test_uploads_have_a_quota(open_server, fresh_uploads):
     url = f"{open_server.url}gradio_api/upload"
     first = httpx.post(url, files={"files": ("a.png", bytes(3000), "image/png")})
     assert first.status_code == 200
