@@ -81,7 +81,7 @@ class Visitors:
 
     def keep(self, paths: Iterable[Path]) -> None:
         """Files that belong to all, as the example pictures do."""
-        self._kept.update(paths)
+        self._kept.update(path.resolve() for path in paths)
 
     def visitor(self, session: str | None, address: str = "") -> Visitor:
         """The visitor of a session, who comes to be with the first call."""
@@ -106,8 +106,10 @@ class Visitors:
         )
 
     def uploaded(self, session: str | None, path: Path, address: str = "") -> None:
-        """Notes that a file came from this visitor."""
-        if path not in self._kept:
+        """Notes that a file came from this visitor. Any path below the root may be named, also that
+        of a folder or by way of another one; only a file that is nobody's else goes with them."""
+        path = path.resolve()
+        if path.is_file() and path not in self._kept:
             self.visitor(session, address).uploads.add(path)
 
     def leave(self, session: str | None) -> None:

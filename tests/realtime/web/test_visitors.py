@@ -42,6 +42,24 @@ def test_what_belongs_to_all_is_kept(visitors, tmp_path):
     assert path.exists()
 
 
+def test_no_other_way_to_a_file_of_all_deletes_it(visitors, tmp_path):
+    path = upload(tmp_path)
+    visitors.keep([path])
+    (tmp_path / "folder").mkdir()
+    visitors.uploaded("a", tmp_path / "folder" / ".." / path.name)
+    visitors.leave("a")
+    assert path.exists()
+
+
+def test_who_names_a_folder_still_loses_the_files(visitors, tmp_path):
+    path, folder = upload(tmp_path), tmp_path / "folder"
+    folder.mkdir()
+    for named in (folder, path):
+        visitors.uploaded("a", named)
+    visitors.leave("a")
+    assert folder.exists() and not path.exists()
+
+
 def test_results_go_where_the_work_fails(visitors, tmp_path):
     with pytest.raises(ValueError, match="no good"), visitors.visitor("a").results() as folder:
         raise ValueError("no good")
