@@ -32,6 +32,9 @@ COLUMNS = (
 )
 """Of the table: degrees and pixels of the picture as it is stored."""
 
+LONGEST = 65_500
+"""Most pixels of a side: what the library that writes the annotated JPEG takes."""
+
 CROP_SIZE = 224
 """Pixels of an aligned face as shown: twice what the network sees."""
 
@@ -60,6 +63,11 @@ def recognise_picture(path: Path, networks: Networks, folder: Path) -> PictureRe
     image = picture.image
     if problem := too_small(image):
         raise Refused(f"{path.name} {problem}")
+    if max(image.shape) > LONGEST:
+        raise Refused(
+            f"{path.name} is too long: at most {LONGEST} pixels a side are taken. "
+            "Cut it and try again."
+        )
     frame = Frame(image, 0, 0.0)
     with networks.picture_pipeline() as pipeline:
         faces = pipeline.process(frame)
