@@ -84,8 +84,12 @@ def find(model: str | Path) -> Path:
     EngineError where there is no such file.
     """
     path = Path(model)
+    try:
+        there = path.exists()
+    except OSError as error:  # the name is too long, or a folder above may not be looked into
+        raise EngineError(f"{model} cannot be opened: {error.strerror}: check the path.") from None
     named = isinstance(model, str) and path.name == model and path.suffix != ".onnx"
-    if named and not path.exists():
+    if named and not there:
         path = MODELS / f"{model}.onnx"
         if not path.is_file():
             names = ", ".join(entries()) or "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import threading
@@ -192,7 +193,7 @@ def _wants_window(options: Options, outputs: Outputs) -> bool:
 
 
 def _pipeline(options: Options, still: bool) -> FacePipeline:
-    if options.smoothing < 0:
+    if not 0 <= options.smoothing < math.inf:
         raise UsageError(f"--smoothing {options.smoothing}: give 0 or more.")
     return open_pipeline(
         options.model,

@@ -20,8 +20,9 @@ class CameraSource(Source):
     def __init__(self, index: int):
         self.name = f"Camera {index}"
         with _quiet_opencv():
-            # OpenCV takes a negative number for "any camera".
-            self._capture = cv2.VideoCapture(index) if index >= 0 else cv2.VideoCapture()
+            # OpenCV takes a negative number for "any camera", and no number of more than 31 bits.
+            possible = 0 <= index < 1 << 31
+            self._capture = cv2.VideoCapture(index) if possible else cv2.VideoCapture()
             self._opened = time.monotonic()
         try:
             self._start(index)

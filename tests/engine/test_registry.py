@@ -32,6 +32,11 @@ def test_an_unknown_name_lists_the_shipped_models(models_folder):
         open_session("nothing")
 
 
+def test_a_name_that_is_too_long():
+    with pytest.raises(EngineError, match="File name too long: check the path"):
+        open_session("a" * 300)
+
+
 def test_a_flipped_byte_is_found_before_use(models_folder):
     path = models_folder / "doubling.onnx"
     content = bytearray(path.read_bytes())

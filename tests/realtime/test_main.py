@@ -138,6 +138,7 @@ def bad_inputs(folder: Path) -> dict[str, tuple[list[str], str]]:
         "face too small": (["--source", good, "--min-face", "3", *out], "12 or more"),
         "no faces wanted": (["--source", good, "--max-faces", "0", *out], "1 or more"),
         "smoothing below zero": (["--source", good, "--smoothing=-1", *out], "0 or more"),
+        "smoothing no number": (["--source", good, "--smoothing=nan", *out], "0 or more"),
     }  # fmt: skip
 
 

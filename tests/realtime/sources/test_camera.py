@@ -17,6 +17,11 @@ def test_no_such_camera(monkeypatch, capfd, spec):
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_number_that_no_camera_can_have(monkeypatch):
+    monkeypatch.setattr(module, "found_cameras", list)
+    assert "could not be opened" in refused(1 << 40)
+
+
 def test_no_camera_at_all(monkeypatch):
     monkeypatch.setattr(module, "found_cameras", list)
     assert refused(99) == "Camera 99 could not be opened. No camera was found."
