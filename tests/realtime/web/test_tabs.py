@@ -62,6 +62,7 @@ def test_an_example_is_a_click_away(visit):
 
 def test_a_picture_can_be_pasted(visit):
     page = visit("Picture")
+    page.locator("#picture-examples img").first.wait_for()
     # From the page and not from Chromium's clipboard, which is slower: the picture then comes
     # while the page still handles the empty one that a paste begins with.
     page.evaluate(
