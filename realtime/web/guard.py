@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +19,10 @@ from realtime.web.uploads import Uploads
 BODY_BYTES = FRAME_BYTES * 4 // 3 + (64 << 10)
 """Largest body that is no upload: a frame in base64 and what stands around it."""
 
+COMING = 8 * BODY_BYTES
+"""Bytes of such bodies of one address that may be on their way or being answered: each is held in
+memory, and as text once more."""
+
 UPLOAD = "/gradio_api/upload"
 """The only path to which more may be sent."""
 
@@ -31,6 +36,7 @@ class Guard:
         self._app = app
         self._uploads = uploads
         self._origins = origins
+        self._coming: Counter[str] = Counter()  # bytes by address; the event loop's alone
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket"):
@@ -79,9 +85,24 @@ class Guard:
             self._uploads.end(address, size, answer.paths())
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (_length(scope) or 0) > BODY_BYTES:
+        chunked = "transfer-encoding" in Headers(scope=scope)
+        size = BODY_BYTES if chunked else _length(scope) or 0
+        if size > BODY_BYTES:
             await _refuse(scope, receive, send, 413, f"At most {BODY_BYTES >> 20} MB are taken.")
             return
+        address = address_of(scope.get("client") and scope["client"][0])
+        if size and self._coming[address] + size > COMING:
+            await _refuse(scope, receive, send, 429, "Wait until what you sent is answered.")
+            return
+        self._coming[address] += size
+        try:
+            await self._cut_off(scope, receive, send)
+        finally:
+            self._coming[address] -= size
+            if not self._coming[address]:
+                del self._coming[address]
+
+    async def _cut_off(self, scope: Scope, receive: Receive, send: Send) -> None:
         came = 0
 
         async def counted() -> Message:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from realtime.web import uploads as uploads_module
-from realtime.web.guard import BODY_BYTES, Guard, origin
+from realtime.web.guard import BODY_BYTES, COMING, Guard, origin
 from realtime.web.server import serving
 from realtime.web.tabs import EXAMPLES
 from realtime.web.uploads import Uploads
@@ -132,6 +132,43 @@ def test_a_large_body_is_refused_before_it_is_read(server):
     chunks = (b"A" * (1 << 20) for _ in range((BODY_BYTES >> 20) + 2))
     answer = httpx.post(f"{server.url}gradio_api/component_server", content=chunks)
     assert answer.status_code == 400
+
+
+def test_bodies_of_one_address_that_are_on_their_way_are_bounded():
+    """Each is held in memory until it is answered."""
+    statuses, inside, most = [], 0, 0
+
+    async def app(scope, receive, send):
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        await asyncio.sleep(0.05)
+        inside -= 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+
+    async def send(message):
+        if "status" in message:
+            statuses.append(message["status"])
+
+    guard = Guard(app, None, frozenset())
+
+    def ask(address, headers):
+        scope = {"type": "http", "method": "POST", "path": "/", "client": (address, 1)}
+        return guard(scope | {"headers": headers}, None, send)
+
+    async def ask_often():
+        large = [(b"content-length", str(BODY_BYTES).encode())]
+        await asyncio.gather(
+            *(ask("192.0.2.1", large) for _ in range(30)),
+            *(ask("192.0.2.1", [(b"transfer-encoding", b"chunked")]) for _ in range(10)),
+            *(ask("192.0.2.1", []) for _ in range(5)),
+            *(ask("192.0.2.2", large) for _ in range(2)),
+        )
+        await ask("192.0.2.1", large)
+
+    asyncio.run(ask_often())
+    assert most == COMING // BODY_BYTES + 5 + 2
+    assert (statuses.count(200), statuses.count(429)) == (most + 1, 45 + 2 + 1 - most - 1)
 
 
 def test_a_frame_of_full_size_fits(server):
