@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from starlette.middleware import Middleware
 
@@ -27,13 +28,14 @@ class ServerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A page that is being served. folder: where all its files lie."""
+    """A page that is being served. folder: where all its files lie. page: a gradio.Blocks."""
 
     url: str
     folder: Path
     networks: Networks
     streams: Streams
     visitors: Visitors
+    page: Any
 
 
 @contextmanager
@@ -60,7 +62,9 @@ def serving(
     with ExitStack() as stack:
         folder = stack.enter_context(own_folder())
         stack.enter_context(_gradio_files_in(folder))
-        from realtime.web.page import build, look  # Gradio reads the folder when it is imported
+        # Gradio reads the folder when it is imported.
+        from realtime.web.page import build, look
+        from realtime.web.turns import take_turns
 
         networks = stack.enter_context(Networks(backend, device))
         streams = stack.enter_context(Streams(networks, max_streams))
@@ -85,9 +89,10 @@ def serving(
             run_history=False,
             enable_monitoring=False,
         )
+        take_turns(page)
         visitors.keep(path for path in folder.rglob("*") if path.is_file())
         stack.enter_context(_every(LEASE / 2, streams.sweep))
-        yield Server(f"http://{in_url}:{port}/", folder, networks, streams, visitors)
+        yield Server(f"http://{in_url}:{port}/", folder, networks, streams, visitors, page)
 
 
 def _check_free(host: str, port: int) -> None:
