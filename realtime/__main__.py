@@ -17,10 +17,13 @@ import tyro
 from engine.contract import EngineError
 from engine.output import check_writable, printing, write
 from realtime.ahead import read_ahead
+from realtime.capture import CaptureError
 from realtime.detection.mtcnn import DetectorError
+from realtime.neutral import NeutralFaces
 from realtime.output.files import SinkError
 from realtime.output.window import Window, display_problem
 from realtime.pipeline import FacePipeline, open_pipeline
+from realtime.reference import ReferenceFileError
 from realtime.run import Outputs, Run
 from realtime.sources.frame import Source, SourceError
 from realtime.sources.live import SILENCE, LiveFeed, View
@@ -30,6 +33,13 @@ from realtime.timing import StageTimer, table
 
 class UsageError(Exception):
     """The options do not make a run; the message says which to give."""
+
+
+ERRORS = (
+    *(CaptureError, DetectorError, EngineError, ReferenceFileError, SinkError, SourceError),
+    UsageError,
+)
+"""What ends a run with one line that tells the fix."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +70,14 @@ class Options:
     """Show and record the picture as in a mirror; the numbers stay those of the camera's image."""
     smoothing: float = 1.0
     """0 takes every frame by itself, larger is steadier."""
+    neutral: Path | None = None
+    """Reference of a resting face (.json) that the largest face is read against; in the window `n`
+    captures one in two seconds."""
+    save_neutral: Path | None = None
+    """File (.json) to keep the captured reference in, numbers alone; without --neutral the first
+    two seconds at rest are captured."""
+    adapt: bool = False
+    """Learn every face's rest slowly by itself; a faint expression held for minutes is lost."""
     profile: bool = False
     """Print at the end how long each stage took, and from a camera the age of what was shown."""
     profile_plot: Path | None = None
@@ -95,7 +113,7 @@ def main(arguments: list[str] | None = None) -> int:
 
             return still_command(arguments[1:])
         return _recognise(tyro.cli(Options, prog="python -m realtime", args=arguments))
-    except (DetectorError, EngineError, SourceError, SinkError, UsageError) as error:
+    except ERRORS as error:
         print(error, file=sys.stderr)
         return 2 if isinstance(error, (DetectorError, UsageError)) else 1
     except KeyboardInterrupt:
@@ -105,7 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _recognise(options: Options) -> int:
     spec = _wanted(options)
-    outputs = Outputs(options.output, options.jsonl, options.csv)
+    outputs = Outputs(options.output, options.jsonl, options.csv, options.save_neutral)
     _check_outputs(options, outputs)
     plot = _plotter(options.profile_plot) if options.profile_plot else None
     with ExitStack() as stack:
@@ -114,9 +132,11 @@ def _recognise(options: Options) -> int:
         owned = stack.enter_context(ExitStack())
         owned.callback(source.close)
         pipeline = stack.enter_context(_pipeline(options, source.still))
+        _use_references(options, pipeline.neutral, source.still)
         _print_networks(pipeline)
         window = stack.enter_context(Window("Expression and head pose")) if windowed else None
-        run = stack.enter_context(Run(source, pipeline, outputs, window, options.mirror))
+        neutral = pipeline.neutral
+        run = stack.enter_context(Run(source, pipeline, outputs, window, options.mirror, neutral))
         size = f"{source.width}×{source.height}"
         print(
             f"Source   {source.name}, {size}"
@@ -137,6 +157,11 @@ def _recognise(options: Options) -> int:
                 print(table(pipeline.timer.summary()))
             if plot:
                 plot(pipeline.timer)
+    if options.save_neutral and not (run.kept or options.neutral):
+        raise CaptureError(
+            f"{options.save_neutral} was not written, for no face rested for two seconds: look at "
+            "the camera and keep still."
+        )
     return 0
 
 
@@ -147,6 +172,22 @@ def _wanted(options: Options) -> str | int:
     if options.source is not None and options.camera is None:
         return options.source
     raise UsageError("Say what to look at: --camera 0, or --source FILE_OR_URL_OR_FOLDER.")
+
+
+def _use_references(options: Options, neutral: NeutralFaces, still: bool) -> None:
+    """What is known from the start of the faces' rest; ReferenceFileError where it is of no use."""
+    if not (options.neutral or options.save_neutral or options.adapt):
+        return
+    if still:
+        raise UsageError(
+            "--neutral, --save-neutral and --adapt follow a face over time: give a camera or video."
+        )
+    _ = neutral.population  # a model that lacks one is told now
+    neutral.adapt = options.adapt
+    if options.neutral:
+        neutral.load(options.neutral)
+    elif options.save_neutral:
+        neutral.begin_capture()
 
 
 def _plotter(path: Path) -> Callable[[StageTimer], None]:
@@ -162,7 +203,13 @@ def _plotter(path: Path) -> Callable[[StageTimer], None]:
 def _check_outputs(options: Options, outputs: Outputs) -> None:
     """UsageError where writing one file would destroy another."""
     used = [Path(options.source).resolve()] if options.source else []
-    written = (outputs.video, outputs.jsonl, outputs.csv, options.profile_plot)
+    kept = options.save_neutral
+    if options.neutral and kept and options.neutral.resolve() == kept.resolve():
+        kept = None  # a reference may be captured anew into the file it came from
+    if options.save_neutral:
+        check_writable(options.save_neutral)
+    written = [outputs.video, outputs.jsonl, outputs.csv, options.profile_plot]
+    written += [options.neutral, kept]
     for path in filter(None, written):
         if path.resolve() in used:
             raise UsageError(f"{path} is given twice; each output needs a file of its own.")
@@ -183,7 +230,7 @@ def _opened(spec: str | int) -> Source:
 
 def _wants_window(options: Options, outputs: Outputs) -> bool:
     """Whether to open a window; UsageError where the run would then have no effect at all."""
-    written = outputs.video or outputs.jsonl or outputs.csv
+    written = outputs.video or outputs.jsonl or outputs.csv or outputs.neutral
     problem = display_problem() if options.display else "Without a window nothing is shown."
     if problem and not written:
         raise UsageError(f"{problem} Write something: --output VIDEO, --jsonl FILE or --csv FILE.")

@@ -30,6 +30,10 @@ NEAREST = "two faces: the nearest was taken"
 DONE = "done"
 
 
+class CaptureError(Exception):
+    """No reference could be captured; the message says what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a capture is.
@@ -81,7 +85,7 @@ class Capture:
         if self._share() >= 1:
             reference = Reference.capture(self._population, np.array(self._readings), self._poses)
             return Progress(1.0, DONE, self._id, reference)
-        return Progress(self._share(), NEAREST if len(faces) > 1 else "", self._id)
+        return Progress(self._share(), self._nearest(faces), self._id)
 
     def _chosen(self, faces: list[Face]) -> Face | None:
         """The wanted face; else the one at work while it is in view; else the largest."""
@@ -90,6 +94,9 @@ class Capture:
             return next((face for face in usable if face.track_id == self._wanted), None)
         same = (face for face in usable if self._id is not None and face.track_id == self._id)
         return next(same, max(usable, key=lambda face: face.size, default=None))
+
+    def _nearest(self, faces: list[Face]) -> str:
+        return NEAREST if self._wanted is None and len(faces) > 1 else ""
 
     def _problem(self, face: Face, expression: np.ndarray, pose: HeadPose) -> str:
         """What keeps this face from being captured, "" where nothing does."""
@@ -153,11 +160,16 @@ class Adaptation:
         self._weight = 0.0
         self._time: float | None = None
         self._before: HeadPose | None = None
+        self._last: np.ndarray | None = None
         self.reference = population.reference()
         """What has been learnt so far; at first it changes no reading."""
 
     def update(self, expression: np.ndarray, pose: HeadPose, time: float) -> Reference:
-        """One recognised frame of the face, unsmoothed: probabilities (8,), pose, seconds."""
+        """One recognised frame of the face, unsmoothed: probabilities (8,), pose, seconds. A
+        reading that is only repeated, the same array, is not learnt from again."""
+        if expression is self._last:
+            return self.reference
+        self._last = expression
         still = self._before is not None and _turn(pose, self._before) < STEADY
         self._before = pose
         if self._time is not None and time - self._time < 0.9 / FASTEST:

@@ -86,6 +86,11 @@ class Face:
     pose: head pose in the frame as stored; None before the engine has run.
     held_label: the expression that is shown while its lead or lag is small, so that two about
         equal ones do not take turns; None for the most probable.
+    raw: float32 (8,), the probabilities as the network gave them for this frame, unsmoothed, where
+        `expression` was read against a reference of the person's rest; None where it was not.
+    intensity: float32 (8,), how strong each expression is, 0 at rest to 1 at the strongest usual;
+        None without a reference.
+    reference: the name of that reference; None without one.
     """
 
     box: np.ndarray
@@ -95,6 +100,9 @@ class Face:
     expression: np.ndarray | None = None
     pose: HeadPose | None = None
     held_label: str | None = None
+    raw: np.ndarray | None = None
+    intensity: np.ndarray | None = None
+    reference: str | None = None
 
     @property
     def label(self) -> str:

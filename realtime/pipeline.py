@@ -1,7 +1,9 @@
-"""A frame in, faces out: finder (detector and tracker) → aligner → engine → smoother."""
+"""A frame in, faces out: finder (detector and tracker) → aligner → engine → each face read against
+its own rest, where that is known → smoother."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -9,10 +11,13 @@ from pathlib import Path
 import numpy as np
 
 from realtime.align import align, rotation_of, similarity_transform
+from realtime.capture import CaptureError
 from realtime.detection.finder import FaceFinder
 from realtime.detection.mtcnn import Detector
 from realtime.faces import Face, HeadPose
+from realtime.neutral import NeutralFaces
 from realtime.recognise import Recogniser
+from realtime.reference import Population, Reference
 from realtime.smooth import Smoother
 from realtime.sources.frame import Frame
 from realtime.timing import StageTimer
@@ -30,7 +35,8 @@ class FacePipeline:
     detector, recogniser: owned by the pipeline from here on, closed with it.
     smoothing: 0 gives every frame by itself, 1 is the default, larger is steadier.
     still: the frames are pictures that have nothing to do with each other.
-    timer: collects the time of every stage.
+    timer: collects the time of every stage. neutral: whose rest is known, see
+    :class:`~realtime.neutral.NeutralFaces`.
     """
 
     def __init__(
@@ -46,6 +52,7 @@ class FacePipeline:
         self._last: dict[int | None, tuple[np.ndarray, HeadPose]] = {}
         self.finder = FaceFinder(detector, self.timer, still)
         self.recogniser = recogniser
+        self.neutral = NeutralFaces(lambda: Population.of(recogniser.session))
 
     def process(self, frame: Frame) -> list[Face]:
         """The faces of the next frame, largest first, with id, expression and pose."""
@@ -60,8 +67,24 @@ class FacePipeline:
             found = self.recogniser.recognise(np.stack(crops), rotations) if due else []
         self._remember(faces, due, found)
         faces = [self._with_last(face) for face in faces]
+        # Before smoothing: a reference knows how far one frame's reading wanders at rest, and a
+        # smoothed one wanders less; and the label that is held must be the label that is shown.
+        faces = self.neutral.read(faces, self.finder.tracker.alive, frame.time)
         with timer("smooth"):
             return self.smoother.update(faces, frame.time)
+
+    def capture(self, frames: Iterable[Frame]) -> Reference:
+        """The reference of the largest face of these frames (two seconds of rest), which is read
+        against it from then on. CaptureError where they do not make one, with what to do;
+        ReferenceFileError where the model has no population."""
+        self.neutral.begin_capture()
+        for frame in frames:
+            self.process(frame)
+            if self.neutral.captured and not self.neutral.capturing:
+                return self.neutral.captured
+        problem = self.neutral.progress and self.neutral.progress.message
+        self.neutral.end_capture()
+        raise CaptureError(f"No reference was captured: {problem or 'give more frames'}.")
 
     def _due(self, faces: list[Face]) -> list[Face]:
         """The faces to recognise in this frame: new ones, then those that waited longest."""

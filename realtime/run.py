@@ -18,6 +18,7 @@ from engine.contract import EngineError
 from engine.output import write
 from realtime.ahead import WriteBehind
 from realtime.faces import Face
+from realtime.neutral import NeutralFaces
 from realtime.output.files import SinkError, encoded
 from realtime.output.overlay import draw, in_mirror
 from realtime.output.records import CsvSink, JsonlSink
@@ -25,6 +26,7 @@ from realtime.output.summary import Summary
 from realtime.output.video import VideoSink
 from realtime.output.window import HELP, Window
 from realtime.pipeline import FacePipeline
+from realtime.reference import Reference, ReferenceFileError
 from realtime.sources.frame import Frame, Source
 from realtime.sources.live import NEWS, View
 
@@ -39,13 +41,17 @@ class Outputs:
     video: Path | None = None
     jsonl: Path | None = None
     csv: Path | None = None
+    neutral: Path | None = None
+    """For the latest reference that is captured."""
 
 
 class Run:
     """Draws, shows and records what the pipeline finds; a context manager that closes its files.
 
     mirror: show and record the picture as in a mirror. The records keep the numbers of the frame
-    as stored. window: None for none. Raises SinkError where an output cannot be opened or written.
+    as stored. window: None for none. neutral: the pipeline's references, to be captured, kept and
+    told; `kept` says whether one was written. Raises SinkError where an output cannot be opened or
+    written.
     What a key asks for and cannot be done is said, in the picture too, and the run goes on.
     """
 
@@ -56,9 +62,13 @@ class Run:
         outputs: Outputs,
         window: Window | None = None,
         mirror: bool = False,
+        neutral: NeutralFaces | None = None,
     ):
         self.source, self.pipeline, self.window, self.mirror = source, pipeline, window, mirror
         self.summary = Summary()
+        self.kept = False
+        self._neutral, self._keep_in = neutral, outputs.neutral
+        self._captured: Reference | None = None
         self.saved: list[Path] = []
         self._show_pose, self._show_help, self._show_age = True, False, False
         self._shown: deque[float] = deque(maxlen=30)
@@ -68,12 +78,13 @@ class Run:
         self._news: str | None = None
         self._recording: _Video | None = None
         self._refused, self._refused_at = "", -np.inf
+        expected = neutral is not None and neutral.expected
         with ExitStack() as stack:
             self._records: list[JsonlSink | CsvSink] = []
             if outputs.jsonl:
                 self._records.append(stack.enter_context(JsonlSink(outputs.jsonl)))
             if outputs.csv:
-                self._records.append(stack.enter_context(CsvSink(outputs.csv)))
+                self._records.append(stack.enter_context(CsvSink(outputs.csv, expected)))
             self._video = None
             if outputs.video:
                 self._video = stack.enter_context(self._new_video(outputs.video))
@@ -95,6 +106,7 @@ class Run:
     def _recognise(self, frame: Frame) -> None:
         faces = self.pipeline.process(frame)
         self.summary.add(frame, faces)
+        self._keep_captured()
         for record in self._records:
             record.write(frame, faces)
         if not (self._video or self._recording or self.window):
@@ -139,7 +151,15 @@ class Run:
         image = frame.image
         if self.mirror:
             image, faces = in_mirror(image, faces)
-        return draw(image, faces, fps=fps, show_pose=self._show_pose, note=self._note())
+        progress = self._neutral.progress if self._neutral else None
+        return draw(
+            image,
+            faces,
+            fps=fps,
+            show_pose=self._show_pose,
+            note=self._note(),
+            progress=progress,
+        )
 
     def _note(self) -> str | None:
         parts = [
@@ -147,9 +167,15 @@ class Run:
             self._refused if time.monotonic() - self._refused_at < NEWS else None,
             HELP if self._show_help else None,
             "recording" if self._recording else None,
+            self._whose_neutral(),
             self._age() if self._show_age else None,
         ]
         return "   ".join(filter(None, parts)) or None
+
+    def _whose_neutral(self) -> str | None:
+        told = self._neutral.told if self._neutral else None
+        offer = self.window and self._neutral and self._neutral.lost is not None
+        return f"{told}, n takes a new one" if offer else told
 
     def _age(self) -> str | None:
         age = self.pipeline.timer.stage("age")
@@ -173,6 +199,8 @@ class Run:
             self._try(lambda: self._save(picture))
         elif key == "r":
             self._try(self._toggle_recording)
+        elif key == "n" and self._neutral:
+            self._try(self._toggle_capture)
         elif key == "p":
             self._show_pose = not self._show_pose
         elif key == "i":
@@ -185,7 +213,7 @@ class Run:
         """Do what the user asked for beside the run, which goes on where that fails."""
         try:
             writes()
-        except (EngineError, SinkError) as error:
+        except (EngineError, ReferenceFileError, SinkError) as error:
             self._refused, self._refused_at = str(error), time.monotonic()
             tqdm.write(self._refused, file=sys.stderr)
 
@@ -201,6 +229,26 @@ class Run:
             path = _free_name(".mp4")
             self._recording = self._new_video(path)
             self._tell(path)
+
+    def _toggle_capture(self) -> None:
+        if self._neutral and self._neutral.capturing:
+            self._neutral.end_capture()
+        elif self._neutral:
+            self._neutral.begin_capture()
+
+    def _keep_captured(self) -> None:
+        """Write a reference that has just been captured, where the user wants to keep it."""
+        captured = self._neutral.captured if self._neutral else None
+        if captured is None or captured is self._captured:
+            return
+        self._captured = captured
+        if path := self._keep_in:
+            self._try(lambda: self._keep(captured, path))
+
+    def _keep(self, captured: Reference, path: Path) -> None:
+        captured.save(path)
+        self.kept = True
+        tqdm.write(f"Writing {path}")
 
     def _record(self, recording: _Video, seconds: float) -> None:
         def writes() -> None:

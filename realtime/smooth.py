@@ -57,10 +57,11 @@ class _State:
         self.geometry = OneEuroFilter(cutoff=0.4 / strength, beta=6.0)
         self.pose = OneEuroFilter(cutoff=0.7 / strength, beta=0.05)
         self.expression = OneEuroFilter(cutoff=0.5 / strength, beta=2.0)
+        self.intensity = OneEuroFilter(cutoff=0.5 / strength, beta=2.0)
 
 
 class Smoother:
-    """Smooths box, landmarks, expression and pose of each `track_id` by itself.
+    """Smooths box, landmarks, expression, intensity and pose of each `track_id` by itself.
 
     strength: 0 leaves faces as they are, 1 is the default, larger is steadier.
     """
@@ -96,6 +97,9 @@ class Smoother:
             expression = (expression / expression.sum()).astype(np.float32)
             state.label = _held(state.label, expression)
             changes |= {"expression": expression, "held_label": state.label}
+        if face.intensity is not None:
+            intensity = np.clip(state.intensity(face.intensity, elapsed), 0, 1)
+            changes["intensity"] = intensity.astype(np.float32)
         if face.pose is not None:
             angles = np.array([face.pose.yaw, face.pose.pitch, face.pose.roll])
             changes["pose"] = HeadPose(*(float(angle) for angle in state.pose(angles, elapsed)))

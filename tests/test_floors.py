@@ -32,7 +32,7 @@ FLOORS = {
         "faces align timing ahead number_file",
         "sources smooth reference",
         "detection capture",
-        "recognise output",
+        "recognise output neutral",
         "pipeline",
         "run",
         "measure web",

@@ -83,6 +83,11 @@ class Tracker:
             if track.time < self._time and time - track.time < self.max_gap
         ]
 
+    @property
+    def alive(self) -> set[int]:
+        """The ids of all faces that are in view or may still come back."""
+        return {track.track_id for track in self._tracks}
+
     def update(self, faces: list[Face], time: float) -> list[Face]:
         """The faces of one frame, in their order, with ids. `time` in seconds must not go back."""
         self._time = time

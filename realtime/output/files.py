@@ -8,6 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from engine.output import write
+from engine.session import EngineError
+
 
 class SinkError(Exception):
     """An output cannot be written. The message is one line that tells the fix."""
@@ -30,6 +33,21 @@ class LineFile:
         except OSError as error:
             self._take_back(written - (data.rfind(b"\n", 0, written) + 1))
             raise SinkError(unwritable(self._path, error.strerror)) from None
+
+    def extend_lines(self, first: str, others: str) -> bool:
+        """Adds `first` to the end of the first line and `others` to that of each other one. The
+        file holds either all of that or none; False where it is a pipe or link and cannot."""
+        if self._path.is_symlink() or not self._path.is_file():
+            return False
+        head, *rest = self._path.read_bytes().splitlines()
+        lines = [head + first.encode(), *(line + others.encode() for line in rest)]
+        try:
+            write(self._path, b"".join(line + b"\n" for line in lines))
+        except EngineError as error:
+            raise SinkError(str(error)) from None
+        self._file.close()
+        self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115 - closed by close()
+        return True
 
     def close(self) -> None:
         self._file.close()

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
+from realtime.capture import Progress
 from realtime.faces import EXPRESSIONS, Face, HeadPose
+from realtime.output.paint import (
+    DARK,
+    FRACTION_BITS,
+    PLAIN,
+    Rect,
+    clamped,
+    draw_bar,
+    draw_plate,
+    draw_tag,
+    draw_text,
+    fixed,
+    text_width,
+    wrapped,
+)
+from realtime.output.ring import draw_ring
 
 COLORS = {
     "neutral": (178, 196, 214),
@@ -25,12 +40,7 @@ COLORS = {
 AXIS_COLORS = ((255, 64, 64), (64, 224, 96), (72, 140, 255))
 """RGB of the x, y and z axis of the head."""
 
-_PLAIN = (235, 240, 245)
-_DARK = (16, 20, 26)
-_FRACTION_BITS = 4  # of pixel positions given to OpenCV, so that lines move smoothly
 _HIGHEST_SHARE = 0.45  # of the frame height that the bars of one face may take
-
-Rect = tuple[float, float, float, float]
 
 
 def draw(
@@ -40,13 +50,16 @@ def draw(
     fps: float | None = None,
     show_pose: bool = True,
     note: str | None = None,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Draws faces **into** `image` (uint8 H×W×3, RGB, contiguous, writable) and returns it.
 
     Each face gets its box, id and label with the label's own probability; bars for all expressions
     stand beside it where that covers no other face, and the pose axes start at its nose: x red, y
     green and z blue, as the columns of :meth:`HeadPose.matrix`. A face without expression or pose
-    gets what it has. `fps` is written into the top left corner, `note` into the bottom left one.
+    gets what it has. The bars show the intensity of a face that has one, the probability of any
+    other. `progress`: of a capture, shown as a ring around its face that fills. `fps` is written
+    into the top left corner, `note` into the bottom left one.
     """
     height = image.shape[0]
     by_size = sorted(faces, key=lambda face: face.size)
@@ -54,17 +67,24 @@ def draw(
         _draw_box(image, face)
     size = max(12.0, 0.03 * height)
     taken = [_rect(face.box) for face in faces]
+    if progress:
+        captured = next((face for face in faces if face.track_id == progress.track_id), None)
+        if captured and progress.track_id is not None:
+            taken += draw_ring(image, captured, progress, _text_size(image, captured))
+        else:
+            note = "   ".join(filter(None, (note, progress.message)))
     if fps is not None:
-        taken.append(_draw_tag(image, [f"{fps:.0f} fps"], 0.6 * size, 0.6 * size, size))
+        taken.append(draw_tag(image, [f"{fps:.0f} fps"], 0.6 * size, 0.6 * size, size))
     if note:
-        lines = _wrapped(note, image.shape[1] - 2.4 * size, size)
+        lines = wrapped(note, image.shape[1] - 2.4 * size, size)
         top = height - (1.0 + 1.3 * len(lines)) * size
-        taken.append(_draw_tag(image, lines, 0.6 * size, top, size))
+        taken.append(draw_tag(image, lines, 0.6 * size, top, size))
     for face in reversed(by_size):  # the nearest faces choose their places first
         _draw_label(image, face, taken)
     for face in reversed(by_size):
         if face.expression is not None:
-            _draw_bars(image, face, face.expression, taken, alone=len(faces) == 1)
+            lengths = face.expression if face.intensity is None else face.intensity
+            _draw_bars(image, face, lengths, taken, alone=len(faces) == 1)
     if show_pose:
         for face in by_size:
             if face.pose is not None:
@@ -86,12 +106,12 @@ def draw_axes(image: np.ndarray, origin: np.ndarray, pose: HeadPose, length: flo
     thickness = max(1, round(length / 28))
     for axis in np.argsort(axes[2]):  # what points toward the camera covers the rest
         tip = origin + length * np.array([axes[0, axis], -axes[1, axis]])
-        for color, extra in ((_DARK, 2), (AXIS_COLORS[axis], 0)):
-            ends = [_fixed(point) for point in (origin, tip)]
+        for color, extra in ((DARK, 2), (AXIS_COLORS[axis], 0)):
+            ends = [fixed(point) for point in (origin, tip)]
             width = thickness + extra
-            cv2.line(image, ends[0], ends[1], color, width, cv2.LINE_AA, _FRACTION_BITS)
-            radius = round((0.9 * thickness + extra / 2 + 0.5) * (1 << _FRACTION_BITS))
-            cv2.circle(image, ends[1], radius, color, -1, cv2.LINE_AA, _FRACTION_BITS)
+            cv2.line(image, ends[0], ends[1], color, width, cv2.LINE_AA, FRACTION_BITS)
+            radius = round((0.9 * thickness + extra / 2 + 0.5) * (1 << FRACTION_BITS))
+            cv2.circle(image, ends[1], radius, color, -1, cv2.LINE_AA, FRACTION_BITS)
 
 
 def _draw_box(image: np.ndarray, face: Face) -> None:
@@ -103,49 +123,49 @@ def _draw_box(image: np.ndarray, face: Face) -> None:
     arc = np.stack([radius - radius * np.sin(turn), radius - radius * np.cos(turn)], axis=1)
     corner = np.concatenate([[[arm, 0.0]], arc, [[0.0, arm]]])
     corners = [
-        np.rint((np.array([x, y]) + corner * [sx, sy]) * (1 << _FRACTION_BITS)).astype(np.int32)
+        np.rint((np.array([x, y]) + corner * [sx, sy]) * (1 << FRACTION_BITS)).astype(np.int32)
         for x, sx in ((x1, 1), (x2, -1))
         for y, sy in ((y1, 1), (y2, -1))
     ]
-    for color, extra in ((_DARK, 2), (_color(face), 0)):
-        cv2.polylines(image, corners, False, color, thickness + extra, cv2.LINE_AA, _FRACTION_BITS)
+    for color, extra in ((DARK, 2), (_color(face), 0)):
+        cv2.polylines(image, corners, False, color, thickness + extra, cv2.LINE_AA, FRACTION_BITS)
 
 
 def _draw_label(image: np.ndarray, face: Face, taken: list[Rect]) -> None:
     """The id and the label with its probability on a plate above the box, below it or inside."""
     words = []
     if face.track_id is not None:
-        words.append((f"#{face.track_id}", _PLAIN))
+        words.append((f"#{face.track_id}", PLAIN))
     if face.expression is not None:
         words.append((face.label, _color(face)))
-        words.append((f"{100 * face.probability:.0f} %", _PLAIN))
+        words.append((f"{100 * face.probability:.0f} %", PLAIN))
     if not words:
         return
     size = _text_size(image, face)
     gap = 0.4 * size
-    wide = sum(_text_width(text, size) for text, _ in words) + gap * (len(words) + 1)
+    wide = sum(text_width(text, size) for text, _ in words) + gap * (len(words) + 1)
     high = 1.6 * size
     x1, y1, _, y2 = map(float, face.box)
     space = 0.35 * size
     places = [(x1, y1 - high - space), (x1, y2 + space)]
     rect = _first_free(image, places, wide, high, taken)
-    rect = rect or _clamped(image, x1 + space, y1 + space, wide, high)
+    rect = rect or clamped(image, x1 + space, y1 + space, wide, high)
     taken.append(rect)
-    _draw_plate(image, rect, 0.35 * size)
+    draw_plate(image, rect, 0.35 * size)
     x = rect[0] + gap
     for text, color in words:
-        _draw_text(image, text, x, rect[1] + 1.14 * size, size, color)
-        x += _text_width(text, size) + gap
+        draw_text(image, text, x, rect[1] + 1.14 * size, size, color)
+        x += text_width(text, size) + gap
 
 
 def _draw_bars(
-    image: np.ndarray, face: Face, expression: np.ndarray, taken: list[Rect], alone: bool
+    image: np.ndarray, face: Face, lengths: np.ndarray, taken: list[Rect], alone: bool
 ) -> None:
     """A plate with a bar for each expression beside the box; none where there is no room."""
     size = 0.9 * _text_size(image, face)
     row = min(1.5 * size, _HIGHEST_SHARE * image.shape[0] / (len(EXPRESSIONS) + 0.8))
     size = row / 1.5
-    names = max(_text_width(name, size) for name in EXPRESSIONS)
+    names = max(text_width(name, size) for name in EXPRESSIONS)
     bar = 5 * size
     wide, high = names + bar + 2.2 * size, row * (len(EXPRESSIONS) + 0.6)
     if not alone and face.size < 0.7 * high:
@@ -156,72 +176,22 @@ def _draw_bars(
     rect = _first_free(image, places, wide, high, taken)
     if rect is None and alone:  # a face that fills the frame: rather cover its edge than be gone
         roomy = max(places, key=lambda place: _inside(image, place[0], wide))
-        rect = _clamped(image, *roomy, wide, high)
+        rect = clamped(image, *roomy, wide, high)
     if rect is None:
         return
     taken.append(rect)
-    _draw_plate(image, rect, 0.5 * size)
+    draw_plate(image, rect, 0.5 * size)
     shown = EXPRESSIONS.index(face.label)
     left, y = rect[0] + 0.7 * size, rect[1] + 0.3 * row
     start = left + names + 0.7 * size
     for index, name in enumerate(EXPRESSIONS):
-        bright = _PLAIN if index == shown else (168, 176, 184)
-        _draw_text(image, name, left, y + 0.68 * row, size, bright, 600 if index == shown else 400)
+        bright = PLAIN if index == shown else (168, 176, 184)
+        draw_text(image, name, left, y + 0.68 * row, size, bright, 600 if index == shown else 400)
         top, bottom = y + 0.3 * row, y + 0.7 * row
-        _draw_bar(image, start, top, start + bar, bottom, (92, 100, 110))
-        end = start + bar * float(expression[index])
-        _draw_bar(image, start, top, end, bottom, COLORS[name])
+        draw_bar(image, start, top, start + bar, bottom, (92, 100, 110))
+        end = start + bar * float(lengths[index])
+        draw_bar(image, start, top, end, bottom, COLORS[name])
         y += row
-
-
-def _draw_tag(image: np.ndarray, lines: list[str], x: float, y: float, size: float) -> Rect:
-    wide = max(_text_width(line, size) for line in lines)
-    rect = (x, y, x + wide + 1.2 * size, y + (0.4 + 1.3 * len(lines)) * size)
-    _draw_plate(image, rect, 0.4 * size)
-    for number, line in enumerate(lines):
-        _draw_text(image, line, x + 0.6 * size, y + (1.2 + 1.3 * number) * size, size, _PLAIN)
-    return rect
-
-
-def _wrapped(text: str, wide: float, size: float) -> list[str]:
-    """The text in lines of at most `wide` pixels; a word longer than that has its own."""
-    words = text.split(" ")
-    lines = [words[0]]
-    for word in words[1:]:
-        longer = f"{lines[-1]} {word}"
-        if _text_width(longer, size) > wide:
-            lines.append(word)
-        else:
-            lines[-1] = longer
-    return lines
-
-
-def _draw_plate(image: np.ndarray, rect: Rect, radius: float) -> None:
-    """A dark, translucent rectangle with round corners."""
-    height, width = image.shape[:2]
-    x1, y1 = max(0, int(rect[0])), max(0, int(rect[1]))
-    x2, y2 = min(width, int(rect[2]) + 1), min(height, int(rect[3]) + 1)
-    if x1 >= x2 or y1 >= y2:
-        return
-    part = image[y1:y2, x1:x2]
-    plate = part.copy()
-    arc = max(1, round(min(radius, (x2 - x1) / 2, (y2 - y1) / 2)))
-    right, bottom = x2 - x1 - 1, y2 - y1 - 1
-    cv2.rectangle(plate, (arc, 0), (right - arc, bottom), _DARK, -1)
-    cv2.rectangle(plate, (0, arc), (right, bottom - arc), _DARK, -1)
-    for x in (arc, right - arc):
-        for y in (arc, bottom - arc):
-            cv2.circle(plate, (x, y), arc, _DARK, -1, cv2.LINE_AA)
-    cv2.addWeighted(plate, 0.82, part, 0.18, 0, dst=part)
-
-
-def _draw_bar(image, x1: float, y1: float, x2: float, y2: float, color) -> None:
-    """A bar with round ends that reaches exactly from x1 to x2; a very short one is a dot."""
-    thick = min(y2 - y1, x2 - x1)
-    middle = (y1 + y2) / 2
-    ends = [_fixed((x, middle)) for x in (x1 + thick / 2, x2 - thick / 2)]
-    if thick >= 1:
-        cv2.line(image, ends[0], ends[1], color, round(thick), cv2.LINE_AA, _FRACTION_BITS)
 
 
 def _first_free(
@@ -229,7 +199,7 @@ def _first_free(
 ) -> Rect | None:
     """The first place, moved into the frame by its height, that covers nothing taken."""
     for x, y in places:
-        rect = _clamped(image, x, y, wide, high)
+        rect = clamped(image, x, y, wide, high)
         outside = abs(rect[0] - x) > 0.5 * wide
         if not outside and not any(_overlap(rect, other) for other in taken):
             return rect
@@ -238,12 +208,6 @@ def _first_free(
 
 def _overlap(a: Rect, b: Rect) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-
-def _clamped(image: np.ndarray, x: float, y: float, wide: float, high: float) -> Rect:
-    height, width = image.shape[:2]
-    x, y = max(0.0, min(x, width - wide)), max(0.0, min(y, height - high))
-    return x, y, x + wide, y + high
 
 
 def _inside(image: np.ndarray, x: float, wide: float) -> float:
@@ -258,33 +222,9 @@ def _text_size(image: np.ndarray, face: Face) -> float:
 
 
 def _color(face: Face) -> tuple[int, int, int]:
-    return _PLAIN if face.expression is None else COLORS[face.label]
-
-
-def _fixed(point) -> tuple[int, int]:
-    x, y = (round(float(value) * (1 << _FRACTION_BITS)) for value in point)
-    return x, y
+    return PLAIN if face.expression is None else COLORS[face.label]
 
 
 def _rect(box: np.ndarray) -> Rect:
     x1, y1, x2, y2 = map(float, box)
     return x1, y1, x2, y2
-
-
-def _text_width(text: str, size: float, weight: int = 600) -> int:
-    return cv2.getTextSize((0, 0), text, (0, 0), _FONTS.sans, round(size), weight)[2]
-
-
-def _draw_text(image, text: str, x: float, y: float, size: float, color, weight=600) -> None:
-    """`y` is the base line."""
-    cv2.putText(image, text, (round(x), round(y)), color, _FONTS.sans, round(size), weight)
-
-
-class _Fonts(threading.local):
-    """OpenCV mixes up the letters of threads that share a font, so each has its own."""
-
-    def __init__(self):
-        self.sans = cv2.FontFace("sans")
-
-
-_FONTS = _Fonts()

@@ -11,6 +11,8 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from realtime.faces import EXPRESSIONS, LANDMARKS, Face
 from realtime.output.files import LineFile
 from realtime.sources.frame import Frame
@@ -22,7 +24,9 @@ class JsonlSink:
     Pixels are rounded to 2 decimals, probabilities to 4, degrees to 1, seconds to 6. `id`,
     `expression` and `pose` are null where the face has none. `label` is the expression shown, which
     is held while another leads by little: its probability is the one under its name, not always the
-    largest. Raises :class:`SinkError`.
+    largest. A face that was read against a reference of its rest also has `raw` (probabilities as
+    the network gave them, unsmoothed), `intensity` (0 at rest to 1; smoothed) and `reference` (its
+    name); others lack these. Raises :class:`SinkError`.
     """
 
     def __init__(self, path: str | Path):
@@ -50,15 +54,11 @@ def face_record(face: Face) -> dict:
     """What :class:`JsonlSink` writes of one face, ready for JSON."""
     expression = pose = None
     if face.expression is not None:
-        values = _rounded(face.expression, 4)
-        expression = {
-            "label": face.label,
-            "probabilities": dict(zip(EXPRESSIONS, values, strict=True)),
-        }
+        expression = {"label": face.label, "probabilities": _by_name(face.expression)}
     if face.pose is not None:
         angles = (face.pose.yaw, face.pose.pitch, face.pose.roll)
         pose = dict(zip(("yaw", "pitch", "roll"), _rounded(angles, 1), strict=True))
-    return {
+    record: dict = {
         "id": face.track_id,
         "box": _rounded(face.box, 2),
         "score": round(float(face.score), 4),
@@ -66,6 +66,11 @@ def face_record(face: Face) -> dict:
         "expression": expression,
         "pose": pose,
     }
+    if face.raw is not None and face.intensity is not None:
+        record["raw"] = _by_name(face.raw)
+        record["intensity"] = _by_name(face.intensity)
+        record["reference"] = face.reference
+    return record
 
 
 class CsvSink:
@@ -74,6 +79,10 @@ class CsvSink:
     Columns: frame, time, id, x1, y1, x2, y2, score, two for each landmark (left_eye_x, …), label,
     one for each expression, yaw, pitch, roll. What a face lacks stays empty; a frame without
     faces has no row. Raises :class:`SinkError`.
+
+    references: have the columns of REFERENCE_COLUMNS too (raw_neutral, …, intensity_neutral, …,
+    reference) for faces that are read against a reference of their rest. Without it a file gets
+    them when the first such face comes, empty in the rows before; a pipe goes on without.
     """
 
     COLUMNS = (
@@ -81,18 +90,26 @@ class CsvSink:
         *(f"{name.replace(' ', '_')}_{axis}" for name in LANDMARKS for axis in "xy"),
         *("label", *EXPRESSIONS, "yaw", "pitch", "roll"),
     )
+    REFERENCE_COLUMNS = (
+        *(f"raw_{name}" for name in EXPRESSIONS),
+        *(f"intensity_{name}" for name in EXPRESSIONS),
+        "reference",
+    )
 
-    def __init__(self, path: str | Path):
+    def __init__(self, path: str | Path, references: bool = False):
         self._file = LineFile(path)
+        self._wide, self._widens = references, not references
         try:
-            self._write_rows([self.COLUMNS])
+            self._write_rows([self.COLUMNS + (self.REFERENCE_COLUMNS if references else ())])
         except BaseException:
             self.close()
             raise
 
     def write(self, frame: Frame, faces: list[Face]) -> None:
+        if self._widens and any(face.raw is not None for face in faces):
+            self._widen()
         if faces:
-            self._write_rows([_as_row(frame, face) for face in faces])
+            self._write_rows([_as_row(frame, face, self._wide) for face in faces])
 
     def close(self) -> None:
         self._file.close()
@@ -103,13 +120,19 @@ class CsvSink:
     def __exit__(self, *exception) -> None:
         self.close()
 
+    def _widen(self) -> None:
+        """Give the rows of before the further columns, empty."""
+        names = ",".join(("", *self.REFERENCE_COLUMNS))
+        self._wide = self._file.extend_lines(names, "," * len(self.REFERENCE_COLUMNS))
+        self._widens = False
+
     def _write_rows(self, rows) -> None:
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows(rows)
         self._file.write(text.getvalue())
 
 
-def _as_row(frame: Frame, face: Face) -> list:
+def _as_row(frame: Frame, face: Face, wide: bool) -> list:
     record = face_record(face)
     expression, pose = record["expression"], record["pose"]
     return [
@@ -118,7 +141,18 @@ def _as_row(frame: Frame, face: Face) -> list:
         expression and expression["label"],
         *(expression["probabilities"].values() if expression else [None] * len(EXPRESSIONS)),
         *(pose.values() if pose else [None] * 3),
+        *(_reference_columns(record) if wide else ()),
     ]
+
+
+def _reference_columns(record: dict) -> list:
+    if "raw" not in record:
+        return [None] * len(CsvSink.REFERENCE_COLUMNS)
+    return [*record["raw"].values(), *record["intensity"].values(), record["reference"]]
+
+
+def _by_name(values: np.ndarray) -> dict[str, float]:
+    return dict(zip(EXPRESSIONS, _rounded(values, 4), strict=True))
 
 
 def _rounded(values: Iterable[float], digits: int) -> list[float]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-HELP = "q quit   s save picture   r record   p pose   i age   h help"
+HELP = "q quit   s save picture   r record   n neutral face   p pose   i age   h help"
 
 
 def display_problem() -> str | None:
