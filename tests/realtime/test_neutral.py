@@ -147,7 +147,7 @@ def test_a_capture_can_be_given_up(neutral):
 
 def test_adapting_learns_each_face_until_it_is_gone(neutral):
     neutral.adapt = True
-    frames = resting(np.random.default_rng(4), 400, offset=-2.0)
+    frames = list(resting(np.random.default_rng(4), 400, offset=-2.0))
     for index, frame in enumerate(frames):
         (face,) = read(neutral, [seen(frame, 0)], index / 10)
     assert face.reference == "learnt" and face.raw is frames[-1]

@@ -4,8 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from realtime.capture import DONE, LOOK, Progress
 from realtime.faces import EXPRESSIONS, Face, HeadPose
 from realtime.output.overlay import AXIS_COLORS, COLORS, draw, draw_axes
+from realtime.output.ring import FULL, draw_ring
 from tests.realtime.support.media import make_face
 
 BACKGROUNDS = [0, 128, 255]
@@ -102,7 +104,7 @@ def test_the_percentage_and_the_bright_bar_are_those_of_the_held_label(monkeypat
     def note_down(image, text, x, y, size, color, weight=600):
         words.append((text, weight))
 
-    monkeypatch.setattr("realtime.output.overlay._draw_text", note_down)
+    monkeypatch.setattr("realtime.output.overlay.draw_text", note_down)
     face = make_face((200, 240), 240)
     expression = np.array([0.40, 0.46, 0.14, 0, 0, 0, 0, 0], np.float32)
     draw(canvas(), [replace(face, expression=expression, held_label="neutral")])
@@ -191,3 +193,39 @@ def test_threads_draw_the_same():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def bar_length(image, name, face):
+    beside = image[:, int(face.box[2]) + 20 :]
+    found = pixels_like(beside, COLORS[name])
+    return np.ptp(found[:, 0]) if len(found) else 0
+
+
+def test_bars_are_as_long_as_the_intensity_where_there_is_one():
+    face = replace(make_face((200, 240), 240, probability=0.9), pose=None)
+    intensity = np.array([0.75, 0.25, 0, 0, 0, 0, 0, 0], np.float32)
+    faint = replace(face, raw=face.expression, intensity=intensity, reference="me.json")
+    lengths = [bar_length(draw(canvas(value=0), [one]), "happiness", one) for one in (face, faint)]
+    assert lengths[1] == pytest.approx(0.25 / 0.9 * lengths[0], abs=0.1 * lengths[0])
+
+
+def test_the_ring_fills_clockwise_around_the_face_it_captures():
+    face, other = make_face((200, 240), 160, track_id=3), make_face((500, 240), 100, track_id=4)
+    filled = []
+    for share in (0.0, 0.25, 0.5, 1.0):
+        image = canvas(value=0)
+        draw_ring(image, face, Progress(share, track_id=3), 14)
+        x, y = pixels_like(image, FULL).T
+        filled.append(len(x))
+        if share == 0.25:
+            assert (x >= 195).all() and (y <= 245).all(), "the first quarter is at the upper right"
+    assert filled[0] == 0 and filled == sorted(filled)
+    assert filled[3] == pytest.approx(4 * filled[1], rel=0.15)
+    image = draw(canvas(value=0), [face, other], progress=Progress(1.0, DONE, 3))
+    ring = pixels_like(image, FULL, 3)
+    assert len(ring) > 100 and ring[:, 0].max() < 350
+
+
+def test_what_to_do_is_said_where_no_face_is_captured_yet():
+    plain = draw(canvas(), [])
+    assert (draw(canvas(), [], progress=Progress(0.0, LOOK)) != plain).any()

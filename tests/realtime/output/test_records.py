@@ -162,3 +162,69 @@ def test_csv_holds_the_same_numbers(tmp_path):
         assert float(first[name]) == record["expression"]["probabilities"][name]
     assert {k: float(first[k]) for k in ("yaw", "pitch", "roll")} == record["pose"]
     assert second["id"] == second["label"] == second["happiness"] == second["yaw"] == ""
+
+
+def read_face(track_id=1, **options):
+    """A face that was read against a reference of its rest."""
+    face = make_face(track_id=track_id, **options)
+    raw = np.array([0.7, 0.2, 0.1, 0, 0, 0, 0, 0], np.float32)
+    intensity = np.array([0.75, 0.25, 0, 0, 0, 0, 0, 0], np.float32)
+    return replace(face, raw=raw, intensity=intensity, reference="me.json")
+
+
+def test_a_face_read_against_its_rest_carries_both(tmp_path):
+    with JsonlSink(tmp_path / "out.jsonl") as sink:
+        sink.write(FRAME, [read_face(), make_face(track_id=2)])
+    read, plain = json.loads((tmp_path / "out.jsonl").read_text())["faces"]
+    assert list(read) == [*plain, "raw", "intensity", "reference"]
+    assert read["expression"] == plain["expression"], "as it is shown"
+    assert (read["raw"]["neutral"], read["raw"]["happiness"]) == (0.7, 0.2)
+    assert list(read["raw"]) == list(read["intensity"]) == list(EXPRESSIONS)
+    assert read["intensity"]["happiness"] == 0.25 and read["reference"] == "me.json"
+
+
+@pytest.mark.parametrize("expected", [True, False])
+def test_csv_gets_the_further_columns_from_the_start_or_when_they_come(tmp_path, expected):
+    path = tmp_path / "out.csv"
+    with CsvSink(path, expected) as sink:
+        sink.write(FRAME, [make_face()])
+        sink.write(FRAME, [read_face(), make_face(track_id=2)])
+        sink.write(FRAME, [read_face()])
+    text = path.read_text()
+    assert text.endswith("\n") and len({line.count(",") for line in text.splitlines()}) == 1
+    with path.open(newline="") as file:
+        before, read, plain, after = csv.DictReader(file)
+    assert list(before) == [*CsvSink.COLUMNS, *CsvSink.REFERENCE_COLUMNS]
+    assert before["label"] == read["label"] == "happiness"
+    assert before["reference"] == plain["raw_neutral"] == plain["reference"] == ""
+    assert read == after and read["reference"] == "me.json"
+    assert (read["raw_happiness"], read["intensity_neutral"]) == ("0.2", "0.75")
+
+
+def test_csv_without_a_reference_is_as_before(tmp_path):
+    with CsvSink(tmp_path / "out.csv") as sink:
+        sink.write(FRAME, [make_face()])
+    header, row = (tmp_path / "out.csv").read_text().splitlines()
+    assert header == ",".join(CsvSink.COLUMNS) and row.count(",") == header.count(",")
+
+
+def test_csv_into_a_pipe_stays_as_it_began():
+    program = (
+        "from realtime.output.records import CsvSink\n"
+        "from tests.realtime.output.test_records import FRAME, make_face, read_face\n"
+        "with CsvSink('/dev/stdout') as sink:\n"
+        "    sink.write(FRAME, [make_face()])\n"
+        "    sink.write(FRAME, [read_face()])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert len({line.count(",") for line in done.stdout.splitlines()}) == 1
+
+
+def test_names_with_a_line_break_stay_in_their_row(tmp_path):
+    with CsvSink(tmp_path / "out.csv") as sink:
+        sink.write(FRAME, [make_face()])
+        sink.write(FRAME, [replace(read_face(), reference="me,\n.json")])
+    with (tmp_path / "out.csv").open(newline="") as file:
+        assert [row["reference"] for row in csv.DictReader(file)] == ["", "me,\n.json"]
