@@ -90,8 +90,8 @@ def clip_table(
         for name, found in labels.items():
             rows[name].append(_clip_facts(found, start))
     print(
-        "\n| made clips | label changes in "
-        f"{rest_frames} frames at rest | people without any | smile shown at all | median time "
+        f"\n| made clips | label changes in 100 of {rest_frames} frames at rest "
+        "| people without any | smile shown at all | median time "
         "after a tenth of its height | shown within 150 ms | neutral again 0.5 s after it |"
     )
     print("|---|---|---|---|---|---|---|")
@@ -101,8 +101,8 @@ def clip_table(
         )
         seen = np.isfinite(delays)
         print(
-            f"| {name} | {changes.mean():.2f} | {(changes == 0).mean():.0%} | {seen.mean():.0%} | "
-            f"{1000 * np.median(delays[seen]):.0f} ms | {(delays <= 0.15).mean():.0%} | "
+            f"| {name} | {100 * changes.mean() / rest_frames:.2f} | {(changes == 0).mean():.0%} "
+            f"| {seen.mean():.0%} | {1000 * np.median(delays[seen]):.0f} ms | {(delays <= 0.151).mean():.0%} | "
             f"{back.mean():.0%} |"
         )
 
@@ -121,7 +121,7 @@ def labels_of(population: Population, readings: Readings) -> dict[str, list[str]
         if reference is None:
             reference = capture.update([face], index / FPS).reference
         else:
-            face = replace(face, expression=reference.read(expression, pose))
+            face = replace(face, expression=reference.read(expression, pose), raw=expression)
         labels["each frame by itself"].append(face.label)
         labels["smoothed"].append(smoother.update([face], index / FPS)[0].label)
     return labels

@@ -18,7 +18,7 @@ from engine.output import printing
 from realtime.detection.mtcnn import Detector, DetectorError
 from realtime.faces import EXPRESSIONS
 from realtime.measure.clips import clip_table
-from realtime.measure.london import CHANGES, Camera, Readings, people
+from realtime.measure.london import CHANGES, Camera, Person, Readings, people
 from realtime.recognise import Recogniser
 from realtime.reference import Form, Population, Reference, ReferenceFileError
 
@@ -50,10 +50,10 @@ class Options:
     precision: str = "auto"
     variants: int = 24
     """Pictures of each photograph; half of the resting ones become the reference."""
-    halves: int = 5
+    halves: int = 3
     """Random halves over which the tables are averaged."""
-    rest_frames: int = 1000
-    """Frames at rest in each person's clip after the reference."""
+    rest_frames: int = 300
+    """Frames at rest in each person's clip after the reference; 1000 take three times as long."""
     seed: int = 0
 
 
@@ -85,21 +85,17 @@ def neutral_command(arguments: list[str]) -> int:
     return 0
 
 
+def _say(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)
+
+
 def _tables(options: Options, population: Population, camera: Camera) -> None:
     persons = people(options.london)
-    seen = [
-        Seen(
-            person.gender,
-            person.ethnicity,
-            camera.varied(person.neutral, options.variants),
-            camera.varied(person.smiling, options.variants),
-            {
-                name: (camera.changed(person.neutral, c), camera.changed(person.smiling, c))
-                for name, c in CHANGES.items()
-            },
-        )
-        for person in persons
-    ]
+    seen = []
+    for number, person in enumerate(persons, 1):
+        seen.append(_seen(person, camera, options.variants))
+        if number % 10 == 0:
+            _say(f"{number} of {len(persons)} people seen")
     halves = [
         [
             np.random.default_rng((options.seed, half, i)).permutation(len(one.rest.poses))
@@ -111,6 +107,19 @@ def _tables(options: Options, population: Population, camera: Camera) -> None:
     change_table(population, seen, halves)
     clip_table(population, persons, camera, options.rest_frames)
     cost_table(population, seen[0].rest)
+
+
+def _seen(person: Person, camera: Camera, variants: int) -> Seen:
+    return Seen(
+        person.gender,
+        person.ethnicity,
+        camera.varied(person.neutral, variants),
+        camera.varied(person.smiling, variants),
+        {
+            name: (camera.changed(person.neutral, changes), camera.changed(person.smiling, changes))
+            for name, changes in CHANGES.items()
+        },
+    )
 
 
 def references(population: Population, seen: list[Seen], half: list[np.ndarray]) -> list[Reference]:

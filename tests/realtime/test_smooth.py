@@ -123,3 +123,22 @@ def test_a_label_gives_way_to_one_that_leads_clearly():
     for i in range(30, 45):
         (face,) = smoother.update([complete("sadness", x=100)], i / FPS)
     assert face.label == "sadness"
+
+
+def test_one_noisy_frame_of_a_face_read_against_its_rest_does_not_change_its_label():
+    """Read so, a single frame can go from surely neutral to surely something else."""
+    rest, noisy = (np.eye(8, dtype=np.float32)[label] for label in (0, 1))
+    frames = [rest] * 15 + [noisy] + [rest] * 15
+    for raw, labels in ((None, {"neutral", "happiness"}), (rest, {"neutral"})):
+        smoother = Smoother()
+        shown = [
+            smoother.update([replace(complete(), expression=frame, raw=raw)], i / 30)[0].label
+            for i, frame in enumerate(frames)
+        ]
+        assert set(shown) == labels
+    changed = [noisy] * 5
+    after = [
+        smoother.update([replace(complete(), expression=frame, raw=rest)], 2 + i / 30)[0].label
+        for i, frame in enumerate(changed)
+    ]
+    assert after[-1] == "happiness"
