@@ -111,7 +111,7 @@ class NeutralFaces:
     def begin_capture(self) -> None:
         """Capture a reference from the next frame on: of the nearest face that has none, and of the
         nearest where all have one. ReferenceFileError where the model has no population."""
-        self.lost = None
+        self.lost = self.progress = None
         without = [track_id for track_id in self._ids if track_id not in self._owned]
         nearest = not without or without[0] == self._ids[0]
         self._capture = Capture(self.population, None if nearest else without[0])

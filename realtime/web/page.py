@@ -67,7 +67,7 @@ def build(networks: Networks, streams: Streams, visitors: Visitors) -> gr.Blocks
 
 def look() -> dict:
     """Theme, style and scripts, as gr.Blocks.launch takes them."""
-    names = ("plot.js", "live.js", "timeline.js")
+    names = ("plot.js", "neutral.js", "live.js", "timeline.js")
     code = "\n".join((ASSETS / name).read_text(encoding="utf-8") for name in names)
     head = f"<script>\n{code}</script>"
     return {"theme": THEME, "css_paths": ASSETS / "style.css", "head": head}

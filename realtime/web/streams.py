@@ -15,7 +15,9 @@ from functools import partial
 import cv2
 import numpy as np
 
+from realtime.capture import Progress
 from realtime.faces import Face
+from realtime.neutral import NeutralFaces
 from realtime.output.overlay import draw, in_mirror
 from realtime.output.records import face_record
 from realtime.sources.frame import Frame, too_small
@@ -92,8 +94,10 @@ class Streams:
         one that comes while IN_FLIGHT others are on their way.
         mirror: mirror the picture that comes back, not the numbers. picture: a JPEG as data URL.
         The answer holds `image` (a JPEG as data URL; None for a dropped frame), `time` (seconds
-        since the stream was opened) and `faces`, as realtime.output.records.face_record gives them,
-        largest first. Raises Refused for a picture that cannot be used.
+        since the stream was opened), `faces`, as realtime.output.records.face_record gives them,
+        largest first, and `neutral`, whose neutral face is known: `owners` (ids), `lost` (the id
+        that one went with, for a while) and of a capture at work or just done `share` (0 to 1; None
+        without one), `message` and `done`. Raises Refused for a picture that cannot be used.
         """
         stream = self._open.get(key)
         if stream is None:
@@ -114,6 +118,13 @@ class Streams:
                 return await loop.run_in_executor(self._threads, work)
         await stream.refusals.next()
         return stream.dropped()
+
+    def capture(self, key: str, begin: bool) -> None:
+        """Captures the neutral face of the nearest face that has none, or gives that up. It is the
+        stream's and goes with it. ReferenceFileError where the model has no population."""
+        stream = self._open.get(key)
+        if stream:
+            stream.capture(begin)
 
     def close(self, key: str) -> None:
         """Ends a stream and frees what belongs to it. An unknown key is fine."""
@@ -155,7 +166,7 @@ class _Stream:
     def __init__(self, pipeline, caller: Caller):
         self.caller = caller
         self.frames, self.refusals = _Pace(RATE), _Pace(REFUSALS)
-        self._pipeline = pipeline
+        self._pipeline, self._neutral = pipeline, pipeline.neutral
         self._lock = threading.Lock()
         self._turns = threading.BoundedSemaphore(IN_FLIGHT)
         self._started = self.seen = time.monotonic()
@@ -187,12 +198,21 @@ class _Stream:
                 return self.dropped()
             self._newest = number
             faces = self._pipeline.process(Frame(image, number, now, captured=self.seen))
+            progress, neutral = self._neutral.progress, _known(self._neutral)
             self.seen = time.monotonic()
         return {
             "time": round(now, 4),
-            "image": _encoded(_drawn(image, faces, mirror)),
+            "image": _encoded(_drawn(image, faces, mirror, progress)),
             "faces": [face_record(face) for face in faces],
+            "neutral": neutral,
         }
+
+    def capture(self, begin: bool) -> None:
+        with self._lock:
+            if begin:
+                self._neutral.begin_capture()
+            else:
+                self._neutral.end_capture()
 
     def close(self) -> None:
         with self._lock:
@@ -200,10 +220,23 @@ class _Stream:
             self._pipeline.close()
 
 
-def _drawn(image: np.ndarray, faces: list[Face], mirror: bool) -> np.ndarray:
+def _known(neutral: NeutralFaces) -> dict:
+    progress = neutral.progress
+    return {
+        "owners": neutral.owners,
+        "lost": neutral.lost,
+        "share": progress and round(progress.share, 3),
+        "message": progress.message if progress else "",
+        "done": bool(progress and progress.reference),
+    }
+
+
+def _drawn(
+    image: np.ndarray, faces: list[Face], mirror: bool, progress: Progress | None
+) -> np.ndarray:
     if mirror:
         image, faces = in_mirror(image, faces)
-    return draw(image, faces)
+    return draw(image, faces, progress=progress)
 
 
 def _decoded(picture: str) -> np.ndarray:

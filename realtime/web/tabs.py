@@ -15,6 +15,7 @@ from engine.contract import EngineError
 from realtime.faces import EXPRESSIONS
 from realtime.output.files import SinkError
 from realtime.output.overlay import AXIS_COLORS, COLORS
+from realtime.reference import ReferenceFileError
 from realtime.web import checks, model
 from realtime.web.callers import Caller, address_of
 from realtime.web.networks import Networks
@@ -64,10 +65,17 @@ def live_tab(streams: Streams) -> None:
     def close_stream(key: str) -> None:
         streams.close(str(key))
 
+    async def neutral_face(key: str, begin: bool) -> dict:
+        try:
+            await asyncio.to_thread(streams.capture, str(key), bool(begin))
+        except ReferenceFileError as error:
+            return {"error": str(error)}
+        return {}
+
     gr.HTML(
         html_template=(ASSETS / "live.html").read_text(encoding="utf-8"),
         js_on_load="window.liveTab(element, props, server);",
-        server_functions=[open_stream, frame, close_stream],
+        server_functions=[open_stream, frame, close_stream, neutral_face],
         apply_default_css=False,
         **LINES,
     )

@@ -11,6 +11,7 @@ window.liveTab = (element, props, server) => {
   const find = (name) => element.querySelector(`[data-live="${name}"]`);
   const [start, stop, camera, size, mirror] = ["start", "stop", "camera", "size", "mirror"].map(find);
   const [status, view, hint, bars, who, rows] = ["status", "view", "hint", "bars", "who", "rows"].map(find);
+  const heading = find("heading");
   const context = view.getContext("2d", { alpha: false });
   const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
   const grab = document.createElement("canvas");
@@ -28,6 +29,13 @@ window.liveTab = (element, props, server) => {
   ];
   const plot = new window.FacePlot(find("plot"), lines, "Expressions and head pose, last 30 seconds");
   plot.show([], 0, WINDOW, 1);
+
+  const neutral = window.neutralButton({
+    button: find("neutral"),
+    count: find("count"),
+    said: find("against"),
+    capture: (begin) => run?.place && ask(run, () => server.neutral_face(run.place.key, begin)),
+  });
 
   start.addEventListener("click", begin);
   stop.addEventListener("click", () => end("Stopped. The camera is off."));
@@ -55,6 +63,7 @@ window.liveTab = (element, props, server) => {
     if (place) server.close_stream(place.key);
     start.disabled = false;
     stop.disabled = true;
+    neutral.reset(false);
     say(message, failed);
   }
 
@@ -106,6 +115,7 @@ window.liveTab = (element, props, server) => {
         mine.place = { key: answer.key, number: 0, latest: -1 };
         samples = [];
         shownId = null;
+        neutral.reset(true);
         return true;
       }
       if (answer) say(answer.message);
@@ -186,6 +196,7 @@ window.liveTab = (element, props, server) => {
     context.drawImage(picture, 0, 0);
     hint.hidden = true;
     countFrame(mine, trip);
+    neutral.show(answer.neutral);
     showFaces(answer);
   }
 
@@ -203,12 +214,17 @@ window.liveTab = (element, props, server) => {
   function showFaces({ faces, time }) {
     const face = faces.find(({ id }) => id === shownId) ?? faces[0];
     write(who, face ? `Face #${face.id}: ${face.expression.label}` : "No face in view");
-    for (const { name } of props.expressions) barOf(name, face?.expression.probabilities[name] ?? 0);
+    for (const { name } of props.expressions) {
+      const probability = face?.expression.probabilities[name] ?? 0;
+      barOf(name, probability, face?.intensity?.[name] ?? probability);
+    }
+    write(heading, `The last 30 seconds${face?.reference ? `, against the neutral face of #${face.id}` : ""}`);
     fillRows(rows, faces);
     if (face) {
       const values = Object.values(face.expression.probabilities);
       const sample = [time, ...values, ...Object.values(face.pose)];
       sample.starts = face.id !== shownId; // another face gets lines of its own
+      sample.reference = face.reference;
       shownId = face.id;
       const since = time - (samples.at(-1)?.[0] ?? -Infinity);
       if (sample.starts || since >= STEP || since < 0) samples.push(sample);
@@ -256,10 +272,10 @@ function makeBars(host, expressions) {
     parts[name] = { fill, value };
     value.textContent = "–";
   }
-  return (name, share) => {
+  return (name, probability, length) => {
     // Neither lays the page out anew: it would be done for every bar of every picture.
-    parts[name].fill.style.transform = `scaleX(${share})`;
-    write(parts[name].value, `${Math.round(100 * share)} %`);
+    parts[name].fill.style.transform = `scaleX(${length})`;
+    write(parts[name].value, `${Math.round(100 * probability)} %`);
   };
 }
 

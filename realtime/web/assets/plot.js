@@ -14,6 +14,7 @@ window.FacePlot = class {
     this.svg = this.add(host, "svg", { role: "img", "aria-label": label });
     this.grid = this.add(this.svg, "g", { class: "grid" });
     this.paths = lines.map(({ color }) => this.add(this.svg, "path", { stroke: color }));
+    this.marks = this.add(this.svg, "g", { class: "marks" });
     this.cursorLine = this.add(this.svg, "line", { class: "cursor", visibility: "hidden" });
     for (const pane of ["expression", "pose"]) this.legend(lines.filter((line) => line.pane === pane));
     this.show([], 0, 1, 1);
@@ -21,7 +22,8 @@ window.FacePlot = class {
   }
 
   // samples: [[time, value, …]], rising in time; lines break where more than `gap` seconds lie
-  // between two, and before a sample with the mark `starts`. origin: the time that the axis calls 0.
+  // between two, and before a sample with the mark `starts`. A line stands where another `reference`
+  // of the neutral face comes into use. origin: the time that the axis calls 0.
   show(samples, from, to, gap, origin = 0) {
     this.last = [samples, from, to, gap, origin];
     this.redraw();
@@ -54,6 +56,7 @@ window.FacePlot = class {
       }
       this.paths[index].setAttribute("d", path);
     });
+    this.drawMarks(samples, bottom);
     if (this.cursorTime !== undefined) this.cursor(this.cursorTime);
   }
 
@@ -64,6 +67,17 @@ window.FacePlot = class {
     const { expression, pose } = FacePlot.HEIGHT;
     const place = { x1: x, x2: x, y1: 4, y2: expression + pose + 34, visibility: "visible" };
     for (const [name, value] of Object.entries(place)) this.cursorLine.setAttribute(name, value);
+  }
+
+  drawMarks(samples, bottom) {
+    const begins = ({ starts, reference }, index) =>
+      reference && !starts && index > 0 && samples[index - 1].reference !== reference;
+    this.marks.replaceChildren();
+    for (const [time] of samples.filter(begins)) {
+      const x = this.x(time);
+      this.add(this.marks, "line", { x1: x, x2: x, y1: 4, y2: bottom });
+      this.add(this.marks, "text", { x: x + 4, y: 16 }).textContent = "neutral face known";
+    }
   }
 
   drawGrid(panes, from, to, origin, width, bottom) {

@@ -3,6 +3,8 @@
 DeBruine & Jones 2017, Face Research Lab London Set, CC BY 4.0, figshare 5047666.
 """
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 import pytest
@@ -10,12 +12,9 @@ import pytest
 from realtime.measure.vary import lit, noisy
 from tests.realtime.support.paths import ROOT
 
-LONDON = next(
-    (path for path in (ROOT.parent / "shared/data/london", ROOT.parents[1] / "shared/data/london")
-     if path.is_dir()),
-    None,
-)  # fmt: skip
-FAINT = "001"
+_PLACES = [parent / "shared/data/london" for parent in ROOT.parents]
+LONDON = next((place for place in _PLACES if place.is_dir()), None)
+FAINT = "029"
 """Somebody whose smile the network alone takes for neutral."""
 
 needs_london = pytest.mark.skipif(LONDON is None, reason="needs ../shared/data/london")
@@ -23,16 +22,15 @@ needs_london = pytest.mark.skipif(LONDON is None, reason="needs ../shared/data/l
 
 def photograph(name: str, expression: str) -> np.ndarray:
     """uint8 480×640×3, RGB, the face in the middle."""
-    picture = cv2.imread(str(LONDON / f"{name}_{expression}.jpg"))[..., ::-1]
+    picture = cv2.imread(f"{LONDON}/{name}_{expression}.jpg")[..., ::-1]
     scale = 480 / picture.shape[0]
     small = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    sides = (640 - small.shape[1]) / 2
-    return cv2.copyMakeBorder(
-        small, 0, 0, int(sides), -int(-sides // 1), cv2.BORDER_REPLICATE
-    )  # fmt: skip
+    left = (640 - small.shape[1]) // 2
+    right = 640 - small.shape[1] - left
+    return cv2.copyMakeBorder(small, 0, 0, left, right, cv2.BORDER_REPLICATE)
 
 
-def filmed(picture: np.ndarray, frames: int, seed: int = 0):
+def filmed(picture: np.ndarray, frames: int, seed: int = 0) -> Iterator[np.ndarray]:
     """The picture as a camera films somebody who keeps still: it shakes a little, with noise."""
     random = np.random.default_rng(seed)
     for _ in range(frames):
