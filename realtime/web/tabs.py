@@ -42,6 +42,9 @@ QUIET: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibil
 """For what happens at once and is no part of the API."""
 
 
+RELOAD = "The page and the server do not fit together. Reload the page."
+
+
 def live_tab(streams: Streams) -> None:
     async def open_stream(before: str | None, request: gr.Request) -> dict:
         """before: the key of the stream that this one comes after, whose place is free then."""
@@ -57,7 +60,7 @@ def live_tab(streams: Streams) -> None:
             picture, mirror = str(sent["image"]), bool(sent["mirror"])
             answer = await streams.frame_in_thread(key, number, mirror, picture)
         except (TypeError, KeyError, ValueError):
-            return {"error": "The page and the server do not fit together. Reload the page."}
+            return {"error": RELOAD}
         except (checks.Refused, EngineError) as error:
             return {"error": str(error)}
         return {"over": True} if answer is None else answer
@@ -65,9 +68,11 @@ def live_tab(streams: Streams) -> None:
     def close_stream(key: str) -> None:
         streams.close(str(key))
 
-    async def neutral_face(key: str, begin: bool) -> dict:
+    async def neutral_face(sent: dict) -> dict:
         try:
-            await asyncio.to_thread(streams.capture, str(key), bool(begin))
+            await asyncio.to_thread(streams.capture, str(sent["key"]), bool(sent["begin"]))
+        except (TypeError, KeyError):
+            return {"error": RELOAD}
         except ReferenceFileError as error:
             return {"error": str(error)}
         return {}

@@ -34,7 +34,7 @@ window.liveTab = (element, props, server) => {
     button: find("neutral"),
     count: find("count"),
     said: find("against"),
-    capture: (begin) => run?.place && ask(run, () => server.neutral_face(run.place.key, begin)),
+    capture: (begin) => run?.place && ask(run, () => server.neutral_face({ key: run.place.key, begin })),
   });
 
   start.addEventListener("click", begin);
