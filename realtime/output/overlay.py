@@ -58,8 +58,8 @@ def draw(
     stand beside it where that covers no other face, and the pose axes start at its nose: x red, y
     green and z blue, as the columns of :meth:`HeadPose.matrix`. A face without expression or pose
     gets what it has. The bars show the intensity of a face that has one, the probability of any
-    other. `progress`: of a capture, shown as a ring around its face that fills. `fps` is written
-    into the top left corner, `note` into the bottom left one.
+    other. `progress`: of a capture, shown as a ring around its face that fills, in place of bars.
+    `fps` is written into the top left corner, `note` into the bottom left one.
     """
     height = image.shape[0]
     by_size = sorted(faces, key=lambda face: face.size)
@@ -67,9 +67,11 @@ def draw(
         _draw_box(image, face)
     size = max(12.0, 0.03 * height)
     taken = [_rect(face.box) for face in faces]
+    captured = None
     if progress:
-        captured = next((face for face in faces if face.track_id == progress.track_id), None)
-        if captured and progress.track_id is not None:
+        if progress.track_id is not None:
+            captured = next((face for face in faces if face.track_id == progress.track_id), None)
+        if captured:
             taken += draw_ring(image, captured, progress, _text_size(image, captured))
         else:
             note = "   ".join(filter(None, (note, progress.message)))
@@ -82,7 +84,7 @@ def draw(
     for face in reversed(by_size):  # the nearest faces choose their places first
         _draw_label(image, face, taken)
     for face in reversed(by_size):
-        if face.expression is not None:
+        if face.expression is not None and face is not captured:
             lengths = face.expression if face.intensity is None else face.intensity
             _draw_bars(image, face, lengths, taken, alone=len(faces) == 1)
     if show_pose:

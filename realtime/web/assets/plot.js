@@ -76,7 +76,9 @@ window.FacePlot = class {
     for (const [time] of samples.filter(begins)) {
       const x = this.x(time);
       this.add(this.marks, "line", { x1: x, x2: x, y1: 4, y2: bottom });
-      this.add(this.marks, "text", { x: x + 4, y: 16 }).textContent = "neutral face known";
+      const late = x > 0.75 * Math.max(160, this.host.clientWidth); // so that the words stay inside
+      const place = { x: late ? x - 5 : x + 5, y: 46, "text-anchor": late ? "end" : "start" };
+      this.add(this.marks, "text", place).textContent = "neutral face known";
     }
   }
 
