@@ -226,7 +226,8 @@ def test_what_t_sne_and_the_cost_see_is_the_expression_feature(run, data):
     with torch.no_grad():
         expected = model(torch.from_numpy(np.array(data.faces[:5]))).expression
         np.testing.assert_allclose(model.expression.classifier(features), expected, atol=1e-4)
-    plain_branch = config | {"recipe": "baseline"}
+    linear = config["model"] | {"head": "linear", "head_options": {}}
+    plain_branch = config | {"model": linear}
     extra = inference_cost(config).parameters - inference_cost(plain_branch).parameters
     # FDN on 256 numbers, W_s and W_e, and EPN on 128 numbers instead of 256.
     assert extra == 9 * (256 * 128 + 128) + 2 * 9 * (128 * 128 + 128) - 128 * 8
