@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,9 @@ from train.data.prepared import PreparedFaces
 from train.errors import UserError
 from train.pose import turned, yaw_bin
 
+Arrays = Mapping[str, np.ndarray]
+"""Arrays by name, of which each has a row a face."""
+
 
 @dataclass
 class Batch:
@@ -21,7 +25,8 @@ class Batch:
     target: float32 (n, classes), the votes as a distribution (all 0 where nobody voted).
     pose: float32 (n, 3), degrees as seen in the aligned face, 0 where unknown.
     pose_known: bool (n,). yaw_bin: int64 (n,), the class of |yaw| in the original picture.
-    extra: float32 (n, d), what Recipe.prepare computed of the faces, for the recipes that do."""
+    extra: float32 (n, …) by name, what Recipe.prepare computed of the faces; empty for the recipes
+    that compute nothing."""
 
     faces: Tensor
     label: Tensor
@@ -29,21 +34,22 @@ class Batch:
     pose: Tensor
     pose_known: Tensor
     yaw_bin: Tensor
-    extra: Tensor | None = None
+    extra: dict[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> Batch:
-        values = (getattr(self, field.name) for field in fields(self))
-        return Batch(*(None if value is None else value.to(device) for value in values))
+        tensors = {each.name: getattr(self, each.name) for each in fields(self)}
+        extra = {name: each.to(device) for name, each in tensors.pop("extra").items()}
+        return Batch(**{name: each.to(device) for name, each in tensors.items()}, extra=extra)
 
 
 class FaceDataset(Dataset):
     """The chosen rows of prepared faces; whole batches are fetched at once.
 
-    extra: float32 (n, d), what is to go with the faces, of all faces of `data`.
+    extra: float32 (n, …) by name, what is to go with the faces, of all faces of `data`.
     """
 
-    def __init__(self, data: PreparedFaces, rows: np.ndarray, extra: np.ndarray | None = None):
-        self.faces, self.extra = data.faces, extra
+    def __init__(self, data: PreparedFaces, rows: np.ndarray, extra: Arrays | None = None):
+        self.faces, self.extra = data.faces, extra or {}
         self.rows = rows
         votes = torch.from_numpy(data.votes[rows])
         pose = torch.from_numpy(data.pose[rows])
@@ -57,7 +63,7 @@ class FaceDataset(Dataset):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitems__(self, indices: list[int]) -> Batch:
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
         # Ascending reads of the memory map; the order inside a batch does not matter.
         chosen = np.sort(np.asarray(indices))
         rows = self.rows[chosen]
@@ -68,7 +74,7 @@ class FaceDataset(Dataset):
             pose=self.pose[chosen],
             pose_known=self.pose_known[chosen],
             yaw_bin=self.yaw_bin[chosen],
-            extra=None if self.extra is None else torch.from_numpy(self.extra[rows]),
+            extra={name: torch.from_numpy(each[rows]) for name, each in self.extra.items()},
         )
 
 
@@ -85,7 +91,7 @@ class Shard:
     seed: int = 0
 
     def start_epoch(self, loader: DataLoader, epoch: int) -> None:
-        """Give the epoch an order of its own; torch's own sampler of a single process needs none."""
+        """Give the epoch an order of its own; torch's sampler of a single process needs none."""
         if isinstance(loader.sampler, DistributedSampler | BalancedSampler):
             loader.sampler.set_epoch(epoch)
 
@@ -126,12 +132,12 @@ def training_loader(
     """Shuffled full batches (batch normalisation dislikes a last batch of one).
 
     batch_size: over all processes together; UserError where they cannot share it evenly.
-    balance: how far rare classes are drawn more often, see BalancedSampler; 0 draws every face once.
+    balance: how far rare classes are drawn more often, see BalancedSampler; 0 draws each face once.
     """
     if batch_size % shard.count:
         raise UserError(f"--batch-size {batch_size} cannot be shared by {shard.count} devices.")
     whole = len(dataset) > batch_size
-    sampler = None
+    sampler: Sampler | None = None
     if balance:
         sampler = BalancedSampler(dataset.label, balance, shard)
     elif shard.count > 1:
@@ -149,5 +155,6 @@ def evaluation_loader(dataset: FaceDataset, batch_size: int = 256) -> DataLoader
     return DataLoader(dataset, batch_size, collate_fn=_as_is)
 
 
-def _as_is(batch: Batch) -> Batch:
+def _as_is(batch: Any) -> Any:
+    """What FaceDataset gives is a whole batch already."""
     return batch

@@ -13,6 +13,8 @@ from train.networks.tdgan import Generator, build_generator
 from train.recipes import recipe_of
 from train.recipes.ipd_fer import IpdFer
 from train.recipes.joint_pose_expression import JointPoseExpression
+from train.recipes.recipe import Recipe
+from train.recipes.tdgan import Tdgan
 from train.runs.checkpoint import fitting, load_state
 from train.runs.folder import RunFolder
 from train.runs.load import fresh_model
@@ -45,9 +47,9 @@ def load_tdgan(run: Path) -> tuple[Generator, FaceInput, Path]:
     model = fresh_model(run, config)
     e_e = model.expression.encoder
     generator = build_generator(options["network"], e_e, options["decoder_width"])
-    networks = _networks(run)
+    networks = _networks(run, Tdgan)
     with fitting(RunFolder(run).last):
-        own = {name: networks[f"generator.{name}"] for name in generator.state_dict()}
+        own = {name: networks[f"G.{name}"] for name in generator.state_dict()}
         generator.load_state_dict(own)
     return generator.eval(), model.expression_input, Path(options["faces"])
 
@@ -57,14 +59,14 @@ def _trained(run: Path, config: dict, **changes: object) -> Any:
     kind: Any = recipe_of(run, config)
     options = config["options"] | {"initial": None, "augmentation": Augmentation()} | changes
     recipe = kind(kind.options_type(**options), tuple(config["classes"]))
-    networks = _networks(run)
+    networks = _networks(run, kind)
     with fitting(RunFolder(run).last):
         recipe.networks.load_state_dict(networks)
     return recipe
 
 
-def _networks(run: Path) -> dict:
+def _networks(run: Path, kind: type[Recipe]) -> dict:
     path = RunFolder(run).last
     state = load_state(path)
     with fitting(path):
-        return state["recipe"]["networks"]
+        return kind.as_now(state["recipe"])["networks"]

@@ -181,7 +181,7 @@ class IpdFaces:
     @torch.no_grad()
     def __call__(self, data: PreparedFaces, rows: np.ndarray) -> Iterator[Made]:
         faces, label = taken(data, rows)
-        f_id = identity_of(self.recipe.identity, faces)
+        f_id = identity_of(self.recipe.E_id, faces)
         drawn = self.recipe.synthesise(faces, f_id)
         made = {title: torch.from_numpy(pixels) for title, pixels in drawn.items()}
         neutral = torch.full_like(label, self.recipe.neutral)

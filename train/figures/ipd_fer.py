@@ -60,7 +60,7 @@ class Faces:
         rows = chosen(data, self.split, self.ids, self.count)
         faces = torch.from_numpy(np.array(data.faces[rows]))
         with torch.no_grad():
-            f_id = identity_of(recipe.identity, faces)
+            f_id = identity_of(recipe.E_id, faces)
         path = self.output or self.run_folder / f"faces-{self.split}.png"
         write_figure(path, plot_faces(recipe.synthesise(faces, f_id)))
 

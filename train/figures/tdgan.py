@@ -21,7 +21,7 @@ from train.figures.common import Run, Split, write_figure
 from train.networks.tdgan import Generator
 from train.options import Bounds, Count
 from train.plots import plot_faces, plot_transfer
-from train.recipes.tdgan_equations import interpolated_expression, interpolated_face
+from train.recipes.tdgan import interpolated_expression, interpolated_face
 
 Interpolate = Callable[[Tensor, Tensor, float], Tensor]
 
@@ -120,8 +120,8 @@ def between_expressions(
 ) -> dict[str, Tensor]:
     """Eq. 11: by title pixels (n, channels, size, size) of n faces with what lies between their
     first and second expressions. d_f and d_n stay."""
-    d_f = generator.faces.maps(faces)
-    start, end = (generator.expressions.maps(each) for each in (first, second))
+    d_f = generator.E_f.maps(faces)
+    start, end = (generator.E_e.maps(each) for each in (first, second))
     d_e = _steps("α", interpolated_expression, start, end, steps)
     d_n = generator.still_noise(faces)
     return {title: generator.decode(d_f, each, d_n) for title, each in d_e.items()}
@@ -132,8 +132,8 @@ def between_faces(
     generator: Generator, expressions: Tensor, first: Tensor, second: Tensor, steps: int
 ) -> dict[str, Tensor]:
     """Eq. 12, likewise of what lies between two faces; d_e and d_n stay."""
-    d_e = generator.expressions.maps(expressions)
-    start, end = (generator.faces.maps(each) for each in (first, second))
+    d_e = generator.E_e.maps(expressions)
+    start, end = (generator.E_f.maps(each) for each in (first, second))
     d_f = _steps("β", interpolated_face, start, end, steps)
     d_n = generator.still_noise(expressions)
     return {title: generator.decode(each, d_e, d_n) for title, each in d_f.items()}

@@ -224,3 +224,13 @@ def build_encoder(name: str, feature_dim: int | None = None) -> Encoder:
         raise UnknownNetwork(f"There is no network {name!r}; choose from {', '.join(ENCODERS)}.")
     spec = ENCODERS[name]
     return NETWORKS[type(spec)](spec, feature_dim)
+
+
+def common_input(network: str, pose_network: str) -> EncoderSpec:
+    """The spec of `network`; UserError unless both look at faces of one size and colour."""
+    spec, pose_spec = (ENCODERS.get(name) for name in (network, pose_network))
+    if not spec or not pose_spec:
+        raise UserError(f"The networks are {', '.join(ENCODERS)}; not {network}, {pose_network}.")
+    if (spec.size, spec.channels) != (pose_spec.size, pose_spec.channels):
+        raise UserError(f"{network} and {pose_network} do not look at the same picture of a face.")
+    return spec

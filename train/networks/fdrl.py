@@ -2,7 +2,7 @@
 Learning for Effective Facial Expression Recognition", sections 3.1 and 3.2).
 
 Equations 1, 3, 4 and 7 to 12, which make the expression feature, are the functions of this file;
-the losses are in train.recipes.fdrl_equations. n is the number of faces, P the length of the basic
+the losses are in train.recipes.fdrl. n is the number of faces, P the length of the basic
 feature, M the number of latent features and D their length.
 """
 

@@ -89,6 +89,13 @@ class IdentityEncoder(nn.Module):
         return self.identity(self.maps(_signed(pixels)).flatten(1)).tanh()
 
 
+class CodedDecoder(Decoder):
+    """G_dec: the face of f (n, identity_dim) with the expression and pose of codes (n, codes)."""
+
+    def forward(self, f: Tensor, codes: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(torch.cat([f, codes.to(f.dtype)], dim=1))
+
+
 class Generator(nn.Module):
     """G: pixels (n, channels, size, size), 0 to 1, and codes (n, codes) → pixels alike, and f(x).
 
@@ -97,17 +104,13 @@ class Generator(nn.Module):
 
     def __init__(self, identity_dim: int, codes: int, channels: int, size: int, width: int):
         super().__init__()
-        self.encoder = IdentityEncoder(identity_dim, channels, size, width)
-        self.decoder = Decoder(identity_dim + codes, channels, size, width)
+        self.G_enc = IdentityEncoder(identity_dim, channels, size, width)
+        self.G_dec = CodedDecoder(identity_dim + codes, channels, size, width)
         self.apply(_initialise)
 
     def forward(self, pixels: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
-        f = self.encoder(pixels)
-        return self.decode(f, codes), f
-
-    def decode(self, f: Tensor, codes: Tensor) -> Tensor:
-        """G_dec: the face of f (n, identity_dim) with the expression and pose of the codes."""
-        return self.decoder(torch.cat([f, codes.to(f.dtype)], dim=1))
+        f = self.G_enc(pixels)
+        return self.G_dec(f, codes), f
 
 
 class AttributeDiscriminator(nn.Module):

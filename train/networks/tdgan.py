@@ -134,18 +134,18 @@ class Generator(nn.Module):
 
     def __init__(self, faces: Encoder, expressions: Encoder, width: int = DECODER_WIDTH):
         super().__init__()
-        self.faces, self.expressions = with_maps(faces), with_maps(expressions)
-        channels, self.side = self.faces.map_shape
-        self.embedding = Embedding(channels)
-        self.decoder = Decoder(self.side, faces.spec.channels, faces.spec.size, width)
+        self.E_f, self.E_e = with_maps(faces), with_maps(expressions)
+        channels, self.side = self.E_f.map_shape
+        self.Emb = Embedding(channels)
+        self.D_g = Decoder(self.side, faces.spec.channels, faces.spec.size, width)
 
     def forward(self, i_f: Tensor, i_e: Tensor, d_n: Tensor) -> Generated:
-        d_f, d_e = self.faces.maps(i_f), self.expressions.maps(i_e)
+        d_f, d_e = self.E_f.maps(i_f), self.E_e.maps(i_e)
         return Generated(d_f, d_e, self.decode(d_f, d_e, d_n))
 
     def decode(self, d_f: Tensor, d_e: Tensor, d_n: Tensor) -> Tensor:
         """Eqs. 3 and 4 of representations that are there already."""
-        return self.decoder(self.embedding(d_f, d_e, d_n))
+        return self.D_g(self.Emb(d_f, d_e, d_n))
 
     def noise(self, pixels: Tensor) -> Tensor:
         """d_n (n, NOISE, side, side) for these n pairs, uniform from 0 to 1."""
@@ -160,7 +160,7 @@ class Generator(nn.Module):
     @torch.no_grad()
     def transfer(self, i_f: Tensor, i_e: Tensor) -> Tensor:
         """Each of n faces with each of m expressions: float (n, m, channels, size, size)."""
-        d_f, d_e = self.faces.maps(i_f), self.expressions.maps(i_e)
+        d_f, d_e = self.E_f.maps(i_f), self.E_e.maps(i_e)
         n, m = len(d_f), len(d_e)
         d_f, d_e = d_f.repeat_interleave(m, dim=0), d_e.repeat(n, 1, 1, 1)
         return self.decode(d_f, d_e, self.still_noise(d_f)).unflatten(0, (n, m)).float()

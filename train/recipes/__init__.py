@@ -13,7 +13,7 @@ from train.recipes.pretrain import Pretrain
 from train.recipes.recipe import Recipe
 from train.recipes.tdgan import Tdgan
 
-RECIPES = {
+RECIPES: dict[str, type[Recipe]] = {
     "baseline": Baseline,
     "ipd_fer": IpdFer,
     "fdrl": Fdrl,
@@ -30,5 +30,7 @@ def recipe_of(run: object, config: Mapping) -> type[Recipe]:
     version does not have it."""
     recipe = RECIPES.get(config["recipe"])
     if recipe is None:
-        raise UserError(f"{run}: there is no recipe {config['recipe']!r}, only {', '.join(RECIPES)}.")
+        raise UserError(
+            f"{run}: there is no recipe {config['recipe']!r}, only {', '.join(RECIPES)}."
+        )
     return recipe

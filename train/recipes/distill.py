@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from train.data.batches import Batch
+from train.data.batches import Arrays, Batch
 from train.data.prepared import PreparedFaces
 from train.data.teacher import taught, teachers_word
 from train.errors import UserError
 from train.options import Share
 from train.recipes.baseline import Baseline, BaselineOptions
+from train.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class DistillOptions(BaselineOptions):
     """Weight of the teachers' word; the rest is the annotators'."""
 
 
-class LearnsFromTeachers:
+class LearnsFromTeachers(Recipe):
     """Before another recipe among the bases: its labels become, by `share`, the teachers'
     probabilities. Faces that the protocol leaves out for want of a majority teach too."""
 
@@ -45,22 +46,19 @@ class LearnsFromTeachers:
     def rows(self, data: PreparedFaces) -> np.ndarray:
         return data.rows("train", "unlabelled")
 
-    def said(self, data: PreparedFaces, folder: Path, fabric) -> np.ndarray:
-        """The mean of the teachers' probabilities of every face."""
-        return teachers_word(self.options.teacher, data, folder, fabric.device)
+    def prepare(self, data: PreparedFaces, folder: Path, fabric) -> Arrays:
+        """What the other recipe computes, and the mean of the teachers' probabilities."""
+        said = teachers_word(self.options.teacher, data, folder, fabric.device)
+        return {**(super().prepare(data, folder, fabric) or {}), "teachers": said}
 
-    def taught(self, batch: Batch, said: Tensor) -> Batch:
-        """The batch with labels that are partly what the teachers said."""
-        return dataclasses.replace(batch, target=taught(batch.target, said, self.options.share))
+    def step(self, batch: Batch) -> dict[str, Tensor]:
+        """The other recipe's, on labels that are partly what the teachers said."""
+        target = taught(batch.target, batch.extra["teachers"], self.options.share)
+        batch = dataclasses.replace(batch, target=target)
+        return super().step(batch)  # type: ignore[safe-super]  # of the recipe after this one
 
 
 class Distill(LearnsFromTeachers, Baseline):
     """The baseline on labels that are partly the teachers'."""
 
     options_type = DistillOptions
-
-    def prepare(self, data: PreparedFaces, folder: Path, fabric) -> np.ndarray:
-        return self.said(data, folder, fabric)
-
-    def step(self, batch: Batch) -> dict[str, Tensor]:
-        return super().step(self.taught(batch, batch.extra))

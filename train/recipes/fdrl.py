@@ -5,8 +5,8 @@ FDN takes the backbone's feature apart into latent features, one for each facial
 each by itself (Intra-RM) and by the others (Inter-RM) and puts the expression feature together
 again. All of it is kept for inference; what training alone has are the centres of two losses.
 
-Equations 1, 3, 4 and 7 to 12 are in train.networks.fdrl, 2, 5, 6 and 13 in
-train.recipes.fdrl_equations. What the paper leaves open is decided in train/README.md and said here
+Equations 1, 3, 4 and 7 to 12 are in train.networks.fdrl, 2, 5 and 6 at the end of this file, and
+13 is :meth:`Fdrl.total`. What the paper leaves open is decided in docs/choices.md and said here
 where it is done. The pose branch learns beside the method, as in the baseline.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -21,20 +22,14 @@ from torch import Tensor, nn
 from train.errors import UserError
 from train.networks.face_model import Architecture
 from train.options import BelowOne, Count, NotNegative, Positive, Share
-from train.recipes.baseline import Baseline, BaselineOptions, soft_cross_entropy
-from train.recipes.fdrl_equations import (
-    Centres,
-    balance_loss,
-    compactness_loss,
-    distribution_loss,
-    joint_loss,
-)
+from train.recipes.baseline import Baseline, BaselineOptions
+from train.recipes.losses import soft_cross_entropy, used
 from train.recipes.schedules import ScheduleName
 
 
 @dataclass(frozen=True)
 class FdrlOptions(BaselineOptions):
-    """Hyper-parameters of FDRL; the paper's values where it gives one."""
+    """Hyper-parameters of FDRL, the paper's where it gives one. A weight of 0 takes a term out."""
 
     latents: Count = 9
     """M, the number of latent features."""
@@ -67,13 +62,9 @@ class FdrlOptions(BaselineOptions):
     decay: NotNegative = 0.0
     """Weight decay of AdamW; Adam as it is without."""
 
-    def lambdas(self) -> dict[str, float]:
-        """Weights of equation 13, by the names of the losses."""
-        return {
-            "compactness": self.lambda1,
-            "balance": self.lambda2,
-            "distribution": self.lambda3,
-        }
+    def lambdas(self) -> tuple[float, float, float]:
+        """λ1 to λ3 of equation 13."""
+        return self.fdn * self.lambda1, self.intra * self.lambda2, self.intra * self.lambda3
 
 
 class Fdrl(Baseline):
@@ -81,6 +72,7 @@ class Fdrl(Baseline):
 
     options_type = FdrlOptions
     betas = (0.5, 0.999)  # section 4.2; one-cycle moves the first of them by itself
+    switches: ClassVar = {"fdn": (), "intra": (), "inter": ()}
 
     @classmethod
     def architecture(cls, options: FdrlOptions, classes: int) -> Architecture:
@@ -99,10 +91,10 @@ class Fdrl(Baseline):
         self.latent_centres = Centres(options.latents, options.latent_dim)
         self.class_centres = Centres(len(classes), options.latents)
         self.centres = nn.ModuleList([self.latent_centres, self.class_centres])
+        self.networks["centres"] = self.centres
 
-    def setup(self, fabric, steps: int) -> None:
-        super().setup(fabric, steps)
-        self.centres.to(fabric.device)
+    def wrap(self, fabric) -> None:
+        super().wrap(fabric)
         if self.options.fdn:
             self.expression.mark_forward_method("analyse")
 
@@ -113,31 +105,71 @@ class Fdrl(Baseline):
         """
         if not self.options.fdn:
             return super().expression_losses(pixels, target, label)
+        λ1, λ2, λ3 = self.options.lambdas()
         found = self.expression.analyse(pixels)
-        losses = {
-            "expression": soft_cross_entropy(found.logits, target),
-            "compactness": compactness_loss(found.latent, self.latent_centres.values),
-        }
-        self._follow_latents(found.latent)
-        if self.options.intra:
-            weights = found.intra_weights
-            losses["balance"] = balance_loss(weights)
-            losses["distribution"] = distribution_loss(weights, label, self.class_centres.values)
+        latent, weights = found.latent, found.intra_weights
+        losses = used(
+            expression=soft_cross_entropy(found.logits, target),
+            compactness=compactness_loss(latent, self.latent_centres.values) if λ1 else 0.0,
+            balance=balance_loss(weights) if λ2 else 0.0,
+            distribution=distribution_loss(weights, label, self.class_centres.values)
+            if λ3
+            else 0.0,
+        )
+        if λ1:
+            each = torch.arange(latent.shape[1], device=latent.device).expand(latent.shape[:2])
+            self.latent_centres.update(latent.flatten(0, 1), each.flatten(), self.fabric)
+        if λ3:
             self.class_centres.update(weights, label, self.fabric)
         return losses
 
-    def _follow_latents(self, latent: Tensor) -> None:
-        each = torch.arange(latent.shape[1], device=latent.device).expand(latent.shape[:2])
-        self.latent_centres.update(latent.flatten(0, 1), each.flatten(), self.fabric)
+    def total(self, losses: dict[str, Tensor]) -> Tensor:
+        """L, eq. 13, and the losses of the pose branch beside it."""
+        λ1, λ2, λ3 = self.options.lambdas()
+        names = "expression", "compactness", "balance", "distribution"
+        L_cls, L_C, L_B, L_D = (losses.get(name, 0.0) for name in names)
+        L = L_cls + λ1 * L_C + λ2 * L_B + λ3 * L_D
+        return L + losses["yaw_bin"] + losses["pose"]
 
-    def update(self, losses: dict[str, Tensor]) -> None:
-        """Go one step down L, eq. 13, and the losses of the pose branch beside it."""
-        joint = joint_loss(losses, self.options.lambdas())
-        super().update({"joint": joint, "yaw_bin": losses["yaw_bin"], "pose": losses["pose"]})
 
-    def state(self) -> dict:
-        return super().state() | {"centres": self.centres.state_dict()}
+def compactness_loss(latent: Tensor, centres: Tensor) -> Tensor:
+    """L_C, eq. 2: latent features (n, M, D) from the centre of each (M, D)."""
+    return (latent - centres).square().sum(dim=(1, 2)).mean()
 
-    def load_state(self, state: dict) -> None:
-        super().load_state(state)
-        self.centres.load_state_dict(state["centres"])
+
+def distribution_loss(weights: Tensor, label: Tensor, centres: Tensor) -> Tensor:
+    """L_D, eq. 5: Intra-W (n, M) from the centre (classes, M) of their class, label int64 (n,)."""
+    return (weights - centres[label]).square().sum(dim=1).mean()
+
+
+def balance_loss(weights: Tensor) -> Tensor:
+    """L_B, eq. 6: the mean Intra-W vector of a batch (n, M) from equal shares."""
+    return (weights.mean(dim=0) - 1 / weights.shape[1]).abs().sum()
+
+
+class Centres(nn.Module):
+    """Means that follow the mini-batches, as those of the center loss do, by which the paper is
+    inspired (Wen et al. 2016, eq. 4 and Algorithm 1): no gradient reaches them.
+
+    values: float32 (count, *shape), 0 at first.
+    """
+
+    RATE = 0.5  # α of Wen et al., section 4.1
+    values: Tensor
+
+    def __init__(self, count: int, *shape: int):
+        super().__init__()
+        self.register_buffer("values", torch.zeros(count, *shape))
+
+    @torch.no_grad()
+    def update(self, features: Tensor, index: Tensor, fabric) -> None:
+        """Move each centre by the half of (sum of its features − centre) / (1 + their number).
+
+        features: (n, *shape). index: int64 (n,), which centre each belongs to; one without any
+        stays. Of several processes the features of all count.
+        """
+        sums = torch.zeros_like(self.values).index_add_(0, index, features - self.values[index])
+        counts = torch.bincount(index, minlength=len(sums)).to(sums)
+        sums = fabric.all_reduce(sums, reduce_op="sum")
+        counts = fabric.all_reduce(counts, reduce_op="sum")
+        self.values += self.RATE * sums / (1 + counts.view(-1, *[1] * (sums.dim() - 1)))

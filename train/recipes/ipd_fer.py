@@ -4,244 +4,269 @@ A face is the sum of three features: f_id from a frozen recognition network, f_p
 two encoders that learn. G_dec turns f_id + f_pose into the neutral face of the same person in the
 same pose, and f_id + f_pose + f_exp into the input. Only the two encoders and their heads are kept.
 
-Equations 1 to 12 are the functions of train.recipes.ipd_fer_equations, Algorithm 1 is
-:meth:`IpdFer.step`. What the paper leaves open, or prints in two ways, is decided in
-train/README.md and said here where it is done.
+Everything has the paper's name. E_exp with C_exp and E_pose with C_p are the branches of the model;
+E_id and N are one network. Lines 2 to 4 of Algorithm 1 are the updates of :meth:`IpdFer.step`, with
+the sums of equations 7, 11 and 12; the other equations are at the end. What the paper leaves open,
+or prints in two ways, is decided in docs/choices.md and said here where it is done.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from train.data.augmentation import Augmenter
-from train.data.batches import Batch, FaceDataset
+from train.data.augmentation import Augmentation, Augmenter
+from train.data.batches import Arrays, Batch, FaceDataset
 from train.data.examples import examples
 from train.data.identity import identity_features
 from train.data.prepared import PreparedFaces
 from train.errors import UserError
 from train.files import save_figure
 from train.networks.decoder import Decoder
-from train.networks.encoders import ENCODERS
+from train.networks.encoders import common_input
 from train.networks.face_model import ExpressionBranch, build_face_model
 from train.networks.identity import load_identity
 from train.networks.mobilefacenet import FEATURE_DIM
+from train.options import BelowOne, Count, NotNegative, Positive
 from train.plots import plot_faces
-from train.recipes.baseline import majority, mixup, pose_error
-from train.recipes.ipd_fer_equations import (
-    classification_loss,
-    confusion_loss,
-    cosine_loss,
-    expression_loss,
-    generative_loss,
-    generator_loss,
-    identity_loss,
-    neutral_loss,
-    pose_loss,
-    real_loss,
-    reconstruction_loss,
-    synthesis_loss,
-)
-from train.recipes.ipd_fer_options import IpdFerOptions
-from train.recipes.recipe import Recipe, load_states, states
-from train.recipes.schedules import make_schedule
+from train.recipes.losses import labels, mixup, pose_error, soft_cross_entropy, used, yaw_bin_error
+from train.recipes.recipe import Recipe, Update, fixed
+from train.recipes.schedules import ScheduleName
 from train.runs.initial import start_from
 
 
-@contextmanager
-def fixed(network: nn.Module):
-    """Inside, the network's weights take no gradient and its statistics stay as they are."""
-    network.requires_grad_(False).eval()
-    try:
-        yield network
-    finally:
-        network.requires_grad_(True).train()
+@dataclass(frozen=True)
+class IpdFerOptions:
+    """Hyper-parameters of IPD-FER, the paper's where it has one. A weight of 0 ends its term."""
+
+    identity: str
+    """E_id and N: file of a MobileFaceNet state dict, facenet-casia or facenet-vggface2."""
+    network: str = "resnet18-half"
+    """Network of E_exp and D, by its name in train.networks.encoders; the paper's is resnet18."""
+    pose_network: str = "resnet10-half"
+    """Network of E_pose, for faces of the same size and colours; the paper's is resnet18."""
+    decoder_width: Count | None = None
+    """Of G_dec, whose channels fall from 8 times to half of it; that of --network by default."""
+    initial: Path | None = None
+    """Run folder whose best epoch E_exp, E_pose and D start from."""
+    lambda1: NotNegative = 0.001
+    """Weight of L^f_neu: D calls the synthesised neutral face neutral."""
+    lambda2: NotNegative = 0.001
+    """Weight of L^f_exp: D finds the expression in the reconstructed face."""
+    lambda3: NotNegative = 1.0
+    """Weight of L_id: the synthesised faces show the same person."""
+    lambda4: NotNegative = 10.0
+    """Weight of L_recon: the synthesised faces look like the input."""
+    beta1: NotNegative = 0.5
+    """Weight of L_cos: f_exp stands at right angles to f_id."""
+    beta2: NotNegative = 1.0
+    """Weight of L_confusion: C_p cannot read the pose from f_exp."""
+    pose: bool = True
+    """Without: ID-FER. f_pose leaves the sum, and the pose branch is trained by itself."""
+    confusion: bool = True
+    """Use L_confusion; without, β2 is 0."""
+    cos: bool = True
+    """Use L_cos; without, β1 is 0."""
+    id: bool = True
+    """Use L_id; without, λ3 is 0."""
+    discriminator: bool = True
+    """Use D; without, λ1 and λ2 are 0."""
+    identity_every: Count = 1
+    """Take L_id on every so many-th face of a batch only: N costs more than all else on a CPU."""
+    hard_labels: bool = True
+    """Learn the majority's class; without, the distribution of the votes."""
+    dropout: BelowOne = 0.0
+    """Share of f_exp dropped before C_exp."""
+    mixup: NotNegative = 0.0
+    """Parameter of mixup's Beta distribution for L_exp of line 2 of Algorithm 1, 0 for none."""
+    schedule: ScheduleName = "paper"
+    """paper: the rate falls to a tenth after each third of the training (every 10 of 30 epochs)."""
+    rate: Positive = 1e-4
+    """Learning rate, at first (paper) or at its peak (one-cycle)."""
+    decay: NotNegative = 0.0
+    """Weight decay (as in AdamW) of E_exp, C_exp, E_pose, C_p and D; Adam as it is without."""
+    clip: Positive = 5.0
+    """Largest norm of the gradient of each update."""
+    augmentation: Augmentation = field(default_factory=Augmentation)
+
+    def lambdas(self) -> tuple[float, float, float, float]:
+        """λ1 to λ4 of equation 11."""
+        D = self.discriminator
+        return D * self.lambda1, D * self.lambda2, self.id * self.lambda3, self.lambda4
+
+    def betas(self) -> tuple[float, float]:
+        """β1 and β2 of equation 12; ID-FER has no f_pose to confuse."""
+        return self.cos * self.beta1, self.pose * self.confusion * self.beta2
 
 
 @dataclass
 class Sample:
-    """A batch as the networks see it: x, augmented pixels in 0…1; real, what the generator is to
-    make of them, the prepared faces, mirrored where x is; f_id (n, 512); target, the labels as
-    distributions (n, classes); neutral, bool (n,); pose, yaw_bin and known as in Batch."""
+    """A batch as the networks see it: x, augmented pixels in 0…1; real, what G_dec is to make of
+    them, the prepared faces, mirrored where x is; f_id (n, 512); y, the labels as distributions
+    (n, classes); neutral, bool (n,); batch, the rest, of which the pose holds for x."""
 
     x: Tensor
     real: Tensor
     f_id: Tensor
-    target: Tensor
+    y: Tensor
     neutral: Tensor
-    pose: Tensor
-    yaw_bin: Tensor
-    known: Tensor
+    batch: Batch
 
 
 class IpdFer(Recipe):
-    """Trains :attr:`model` (E_exp, C_exp, E_pose, C_p) with :attr:`decoder` (G_dec),
-    :attr:`discriminator` (D) and the frozen :attr:`identity` (E_id and N)."""
+    """Trains :attr:`model` (E_exp, C_exp, E_pose, C_p) with :attr:`G_dec`, :attr:`D` and the frozen
+    :attr:`E_id`, which is :attr:`N` too."""
 
     options_type = IpdFerOptions
     feature_dim = FEATURE_DIM
+    switches: ClassVar = {
+        "pose": (),
+        "confusion": ("beta2",),
+        "cos": ("beta1",),
+        "id": ("lambda3",),
+        "discriminator": ("lambda1", "lambda2"),
+    }
+    renamed: ClassVar = {
+        "0": "model", "1": "G_dec", "2": "D", "discriminator": "D", "generator": "G",
+    }  # fmt: skip
 
     def __init__(self, options: IpdFerOptions, classes: tuple[str, ...]):
         if "neutral" not in classes:
             raise UserError("IPD-FER needs a class named neutral: its synthesised faces are that.")
-        spec = _common_input(options.network, options.pose_network)
-        self.options = options
+        super().__init__(options, classes)
+        spec = common_input(options.network, options.pose_network)
         self.neutral = classes.index("neutral")
         self.model = build_face_model(self.architecture(options, len(classes)))
         width = options.decoder_width or spec.width
-        self.decoder = Decoder(FEATURE_DIM, spec.channels, spec.size, width)
-        self.discriminator = ExpressionBranch(options.network, len(classes), dropout=0.0)
-        self.networks = nn.ModuleList([self.model, self.decoder, self.discriminator])
-        self.identity = load_identity(options.identity)
+        self.G_dec: nn.Module = Decoder(FEATURE_DIM, spec.channels, spec.size, width)
+        self.D: nn.Module = ExpressionBranch(options.network, len(classes), dropout=0.0)
+        self.networks = nn.ModuleDict({"model": self.model, "G_dec": self.G_dec, "D": self.D})
+        self.E_id = self.N = load_identity(options.identity)
         self.augment = Augmenter(options.augmentation)
         if options.initial:
-            start_from(options.initial, self.model, self.discriminator)
+            start_from(options.initial, self.model, self.D)
 
-    def prepare(self, data: PreparedFaces, folder: Path, fabric) -> np.ndarray:
-        """f_id of every face."""
-        return identity_features(self.identity, data, folder, fabric.device)
+    def prepare(self, data: PreparedFaces, folder: Path, fabric) -> Arrays:
+        return {"f_id": identity_features(self.E_id, data, folder, fabric.device)}
 
-    def setup(self, fabric, steps: int) -> None:
-        self.fabric = fabric
-        self.networks.to(fabric.device, memory_format=torch.channels_last)
-        self.identity.to(fabric.device)
+    def wrap(self, fabric) -> None:
+        self.E_id.to(fabric.device)
         self.expression = fabric.setup_module(self.model.expression)
         self.pose = fabric.setup_module(self.model.pose)
         self.expression.mark_forward_method("describe")
         self.pose.mark_forward_method("describe")
-        self.decode = fabric.setup_module(self.decoder)
-        self.judge = fabric.setup_module(self.discriminator)
-        self.optimizers, self.schedules = {}, {}
-        for name, (parameters, decay) in self._updates().items():
-            # With a weight decay of 0, AdamW is the paper's Adam.
-            optimizer = torch.optim.AdamW(parameters, lr=self.options.rate, weight_decay=decay)
-            self.schedules[name] = make_schedule(self.options.schedule, optimizer, steps)
-            self.optimizers[name] = fabric.setup_optimizers(optimizer)
+        self.G_dec, self.D = fabric.setup_module(self.G_dec), fabric.setup_module(self.D)
 
-    def _updates(self) -> dict[str, tuple[list, float]]:
-        """What each of the three updates changes, and its weight decay. The encoders are in two of
-        them, each with moments of its own; they decay in one."""
-        generator = [*self.model.expression.encoder.parameters(), *self.decoder.parameters()]
-        if self.options.pose:
-            generator += self.model.pose.encoder.parameters()
-        updates = {"classifiers": (list(self.model.parameters()), self.options.decay)}
-        if self.options.discriminator:
-            updates["discriminator"] = (list(self.discriminator.parameters()), self.options.decay)
-        return updates | {"generator": (generator, 0.0)}
+    def updates(self) -> dict[str, Update]:
+        """Those of Algorithm 1. The encoders are in two, each with its own moments; one decays."""
+        options, model = self.options, self.model
+        how = options.rate, options.schedule, options.clip
+        G = [*model.expression.encoder.parameters(), *self.G_dec.parameters()]
+        if options.pose:
+            G += model.pose.encoder.parameters()
+        found = {"classifiers": Update(model.parameters(), *how, options.decay)}
+        λ1, λ2, *_ = options.lambdas()
+        if λ1 or λ2:
+            found["D"] = Update(self.D.parameters(), *how, options.decay)
+        return found | {"G": Update(G, *how)}
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Lines 2 to 4 of Algorithm 1 on one batch."""
         self.networks.train()
         sample = self._see(batch)
-        losses = self.update_classifiers(sample)
-        if self.options.discriminator:
-            losses |= self.update_discriminator(sample)
-        losses |= self.update_generator(sample)
-        for schedule in self.schedules.values():
-            schedule.step()
+        losses = self.update_classifiers(sample) | self.update_D(sample) | self.update_G(sample)
+        self.advance()
         return losses
 
     def update_classifiers(self, sample: Sample) -> dict[str, Tensor]:
         """Line 2: E_pose, C_p, E_exp and C_exp on L_c + β1 L_cos; D and G_dec play no part.
 
         Mixup, where asked for, is here alone and mixes f_id along with the faces and labels: a
-        mixed face is nobody's, so the generator must not learn to make it.
+        mixed face is nobody's, so G_dec must not learn to make it.
         """
-        strength, f_id = self.options.mixup, sample.f_id
-        x, target_and_id = mixup(sample.x, torch.cat([sample.target, f_id], dim=1), strength)
-        target, f_id = target_and_id.split([sample.target.shape[1], FEATURE_DIM], dim=1)
-        f_exp, logits = self.expression.describe(x)
-        _, yaw_logits, angles = self.pose.describe(sample.x)
-        losses = {"expression": expression_loss(logits, target)}
-        losses |= self._pose_losses(yaw_logits, angles, sample)
-        total = classification_loss(losses["expression"], losses["yaw_bin"] + losses["pose"])
-        if self.options.cos:
-            losses["cos"] = cosine_loss(f_id, f_exp)
-            total = total + self.options.beta1 * losses["cos"]
-        self._update("classifiers", total)
-        return losses
+        β1, _ = self.options.betas()
+        y_and_f_id = torch.cat([sample.y, sample.f_id], dim=1)
+        x, y_and_f_id = mixup(sample.x, y_and_f_id, self.options.mixup)
+        y, f_id = y_and_f_id.tensor_split([sample.y.shape[1]], dim=1)
+        f_exp, on_y = self.expression.describe(x)  # E_exp and C_exp
+        _, L_pose, L_angles = self._see_pose(sample)  # E_pose and C_p
+        L_exp = expression_loss(on_y, y)
+        L_c = L_exp + (L_pose + L_angles)  # eq. 7
+        L_cos = cosine_loss(f_id, f_exp) if β1 else 0.0
+        self.descend("classifiers", L_c + β1 * L_cos)
+        return used(expression=L_exp, yaw_bin=L_pose, pose=L_angles, cos=L_cos)
 
-    def update_discriminator(self, sample: Sample) -> dict[str, Tensor]:
-        """Line 3: D on the real faces, eq. 8. Printed with L^f_exp, which would teach D to agree
-        with the generator; section 3.3 has it on the real ones."""
-        loss = real_loss(self.judge(sample.x), sample.target)
-        self._update("discriminator", loss)
-        return {"real": loss}
+    def update_D(self, sample: Sample) -> dict[str, Tensor]:
+        """Line 3, where anything needs D: on the real faces, eq. 8. Printed with L^f_exp, which
+        would teach D to agree with the generator; section 3.3 has it on the real ones."""
+        if "D" not in self.optimizers:
+            return {}
+        L_r_exp = real_loss(self.D(sample.x), sample.y)
+        self.descend("D", L_r_exp)
+        return {"real": L_r_exp}
 
-    def update_generator(self, sample: Sample) -> dict[str, Tensor]:
+    def update_G(self, sample: Sample) -> dict[str, Tensor]:
         """Line 4: E_pose, E_exp and G_dec on L_G; D, C_exp and C_p fixed (the last two take
-        gradients here, which nobody applies)."""
-        options = self.options
-        f_exp, logits = self.expression.describe(sample.x)
-        l_c, f_ip, losses = expression_loss(logits, sample.target), sample.f_id, {}
-        if options.pose:
-            f_pose, yaw_logits, angles = self.pose.describe(sample.x)
-            l_pose = self._pose_losses(yaw_logits, angles, sample)
-            l_c, f_ip = classification_loss(l_c, l_pose["yaw_bin"] + l_pose["pose"]), f_ip + f_pose
-            if options.confusion:
-                losses["confusion"] = confusion_loss(self.model.pose.classifier(f_exp))
-        x_ip, x_ipe = self.decode(torch.cat([f_ip, f_ip + f_exp])).chunk(2)
-        losses["reconstruction"] = reconstruction_loss(x_ipe, x_ip, sample.real, sample.neutral)
-        if options.discriminator:
-            losses |= self._fool(x_ip, x_ipe, sample)
-        if options.id:
-            # A batch is drawn at random, so these faces stand for all of it. Every so many-th step
-            # would cost the same, but bring its gradient in bursts, which are then clipped.
-            some = slice(None, None, options.identity_every)
-            losses["identity"] = self._identity(x_ip[some], x_ipe[some], sample.real[some])
-        cos = {"cos": cosine_loss(sample.f_id, f_exp)} if options.cos else {}
-        generative = generative_loss(losses, options.lambdas())
-        total = generator_loss(generative, l_c, losses | cos, options.betas())
-        self._update("generator", total)
-        return losses
+        gradients here, which nobody applies). L_confusion has its β2 in L_G: the line prints
+        L_G + β2 L_confusion, which would count it twice."""
+        (λ1, λ2, λ3, λ4), (β1, β2) = self.options.lambdas(), self.options.betas()
+        f_id, C_p = sample.f_id, self.model.pose.classifier
+        f_exp, on_y = self.expression.describe(sample.x)  # E_exp and C_exp
+        L_c, f_ip = expression_loss(on_y, sample.y), f_id
+        if self.options.pose:
+            f_pose, L_pose, L_angles = self._see_pose(sample)  # E_pose and C_p
+            L_c, f_ip = L_c + (L_pose + L_angles), f_id + f_pose  # eq. 7
+        L_confusion = confusion_loss(C_p(f_exp)) if β2 else 0.0
+        x_ip, x_ipe = self.G_dec(torch.cat([f_ip, f_ip + f_exp])).chunk(2)
+        L_recon = reconstruction_loss(x_ipe, x_ip, sample.real, sample.neutral) if λ4 else 0.0
+        L_f_neu, L_f_exp = self._by_D(x_ip, x_ipe, sample.y) if λ1 or λ2 else (0.0, 0.0)
+        L_id = self._identity(x_ip, x_ipe, sample.real) if λ3 else 0.0
+        L_cos = cosine_loss(f_id, f_exp) if β1 else 0.0
+        L_G_ = λ1 * L_f_neu + λ2 * L_f_exp + λ3 * L_id + λ4 * L_recon  # eq. 11, L'_G
+        L_G = L_G_ + L_c + β1 * L_cos + β2 * L_confusion  # eq. 12
+        self.descend("G", L_G)
+        return used(
+            confusion=L_confusion, reconstruction=L_recon,
+            fake_neutral=L_f_neu, fake_expression=L_f_exp, identity=L_id,
+        )  # fmt: skip
 
-    def _fool(self, x_ip: Tensor, x_ipe: Tensor, sample: Sample) -> dict[str, Tensor]:
-        with fixed(self.discriminator) as discriminator, self.fabric.autocast():
-            on_neutral, on_expressive = discriminator(torch.cat([x_ip, x_ipe])).chunk(2)
-        return {
-            "fake_neutral": neutral_loss(on_neutral, self.neutral),
-            "fake_expression": synthesis_loss(on_expressive, sample.target),
-        }
+    def _by_D(self, x_ip: Tensor, x_ipe: Tensor, y: Tensor) -> tuple[Tensor | float, ...]:
+        """L^f_neu and L^f_exp, of which one whose weight is 0 is not computed."""
+        λ1, λ2, *_ = self.options.lambdas()
+        with fixed(self.plain("D")) as D, self.fabric.autocast():
+            on_ip, on_ipe = D(torch.cat([x_ip, x_ipe])).chunk(2)
+        L_f_neu = neutral_loss(on_ip, self.neutral) if λ1 else 0.0
+        return L_f_neu, synthesis_loss(on_ipe, y) if λ2 else 0.0
 
     def _identity(self, x_ip: Tensor, x_ipe: Tensor, x: Tensor) -> Tensor:
+        """L_id of some of the faces."""
+        # A batch is drawn at random, so these faces stand for all of it. Every so many-th step
+        # would cost the same, but bring its gradient in bursts, which are then clipped.
+        x_ip, x_ipe, x = (each[:: self.options.identity_every] for each in (x_ip, x_ipe, x))
         # In full precision: bfloat16 turns the gradient through N by a quarter of its length.
         with torch.no_grad():
-            n_x = self.identity(x)
-        n_ip, n_ipe = self.identity(torch.cat([x_ip, x_ipe])).chunk(2)
+            n_x = self.N(x)
+        n_ip, n_ipe = self.N(torch.cat([x_ip, x_ipe])).chunk(2)
         return identity_loss(n_ipe, n_ip, n_x)
 
-    def _pose_losses(self, yaw_logits: Tensor, angles: Tensor, sample: Sample) -> dict[str, Tensor]:
-        """Eq. 6, and the error of the three angles: our addition, as the application shows them."""
-        return {
-            "yaw_bin": pose_loss(yaw_logits, sample.yaw_bin, sample.known),
-            "pose": pose_error(angles, sample.pose, sample.known),
-        }
+    def _see_pose(self, sample: Sample) -> tuple[Tensor, Tensor, Tensor]:
+        """f_pose, eq. 6, and the error of the angles: our addition, as the application has them."""
+        (f_pose, on_y_p, angles), batch = self.pose.describe(sample.x), sample.batch
+        L_pose = pose_loss(on_y_p, batch.yaw_bin, batch.pose_known)
+        return f_pose, L_pose, pose_error(angles, batch.pose, batch.pose_known)
 
     def _see(self, batch: Batch) -> Sample:
         prepared = self.model.expression_input(batch.faces)
         x, pose = self.augment(prepared, batch.pose)
         real = self.augment.mirror_alike(prepared)
-        target = majority(batch) if self.options.hard_labels else batch.target
-        return Sample(
-            x, real, batch.extra, target, batch.label == self.neutral,
-            pose, batch.yaw_bin, batch.pose_known,
-        )  # fmt: skip
-
-    def _update(self, name: str, loss: Tensor) -> None:
-        optimizer = self.optimizers[name]
-        self.fabric.backward(loss)
-        # What is not finite is reported by the loop, which knows of every recipe's losses.
-        self.fabric.clip_gradients(
-            self.networks, optimizer, max_norm=self.options.clip, error_if_nonfinite=False
-        )
-        optimizer.step()
-        # Of all networks: an update leaves gradients in some that it does not change.
-        self.networks.zero_grad()
+        f_id, y = batch.extra["f_id"], labels(batch, self.options.hard_labels)
+        return Sample(x, real, f_id, y, batch.label == self.neutral, replace(batch, pose=pose))
 
     @torch.no_grad()
     def synthesise(self, faces: Tensor, f_id: Tensor) -> dict[str, np.ndarray]:
@@ -250,40 +275,55 @@ class IpdFer(Recipe):
         faces: uint8 (n, 112, 112, channels); f_id: theirs (n, 512). ID-FER has no f_pose.
         """
         self.networks.eval()
-        # Plain modules, not those of setup: of several processes only one draws.
-        x = self.model.expression_input(faces)
-        feature, columns = f_id, {"input": x, "f_id": self.decoder(f_id)}
+        x, G_dec = self.model.expression_input(faces), self.plain("G_dec")
+        feature, columns = f_id, {"input": x, "f_id": G_dec(f_id)}
         if self.options.pose:
             feature = feature + self.model.pose.encoder(x)
-            columns["f_id + f_pose"] = self.decoder(feature)
+            columns["f_id + f_pose"] = G_dec(feature)
         feature = feature + self.model.expression.encoder(x)
-        columns["… + f_exp"] = self.decoder(feature)
+        columns["… + f_exp"] = G_dec(feature)
         return {title: pixels.float().cpu().numpy() for title, pixels in columns.items()}
 
-    def picture(self, data: PreparedFaces, extra: np.ndarray, path: Path) -> None:
+    def picture(self, data: PreparedFaces, extra: Arrays | None, path: Path) -> None:
         """Figure 9 on eight validation faces."""
         dataset = FaceDataset(data, examples(data, data.rows("validation")), extra)
         batch = dataset.__getitems__(range(len(dataset))).to(self.fabric.device)
-        save_figure(plot_faces(self.synthesise(batch.faces, batch.extra)), path)
-
-    def state(self) -> dict:
-        return {
-            "networks": self.networks.state_dict(),
-            "optimizers": states(self.optimizers),
-            "schedules": states(self.schedules),
-        }
-
-    def load_state(self, state: dict) -> None:
-        self.networks.load_state_dict(state["networks"])
-        load_states(self.optimizers, state["optimizers"])
-        load_states(self.schedules, state["schedules"])
+        save_figure(plot_faces(self.synthesise(batch.faces, batch.extra["f_id"])), path)
 
 
-def _common_input(network: str, pose_network: str):
-    """The spec of `network`; UserError unless both look at faces of one size and colour."""
-    spec, pose_spec = (ENCODERS.get(name) for name in (network, pose_network))
-    if not spec or not pose_spec:
-        raise UserError(f"The networks are {', '.join(ENCODERS)}; not {network}, {pose_network}.")
-    if (spec.size, spec.channels) != (pose_spec.size, pose_spec.channels):
-        raise UserError(f"{network} and {pose_network} do not look at the same picture of a face.")
-    return spec
+def reconstruction_loss(x_ipe: Tensor, x_ip: Tensor, x: Tensor, neutral: Tensor) -> Tensor:
+    """L_recon, eq. 1: pixels (n, channels, size, size) in 0…1; neutral: bool (n,).
+
+    ‖·‖₁ is the mean over the pixels, as the weight of 10 in eq. 11 suggests.
+    """
+    expressive = (x_ipe - x).abs().mean(dim=(1, 2, 3))
+    still = (x_ip - x).abs().mean(dim=(1, 2, 3))
+    return expressive.mean() + (neutral * still).mean()
+
+
+def identity_loss(n_ipe: Tensor, n_ip: Tensor, n_x: Tensor) -> Tensor:
+    """L_id, eq. 2: features (n, 512) that N finds in both synthesised faces and in the real one."""
+    return (n_ipe - n_x).abs().mean() + (n_ip - n_x).abs().mean()
+
+
+def cosine_loss(f_id: Tensor, f_exp: Tensor) -> Tensor:
+    """L_cos, eq. 3: |cosine| between features (n, 512)."""
+    return F.cosine_similarity(f_id, f_exp, dim=1).abs().mean()
+
+
+def confusion_loss(logits: Tensor) -> Tensor:
+    """L_confusion, eq. 4: cross-entropy of C_p(f_exp), logits (n, 5), against equal shares."""
+    return -logits.float().log_softmax(dim=1).mean(dim=1).mean()
+
+
+expression_loss = real_loss = synthesis_loss = soft_cross_entropy
+"""L_exp, eq. 5: C_exp finds y in the input. L^r_exp, eq. 8: D finds it in real faces. L^f_exp,
+eq. 10: D finds it in x_ipe."""
+
+pose_loss = yaw_bin_error
+"""L_pose, eq. 6: C_p finds the bin of |yaw|. Faces of unknown pose do not count: our addition."""
+
+
+def neutral_loss(logits: Tensor, neutral: int) -> Tensor:
+    """L^f_neu, eq. 9: D calls x_ip neutral; neutral: that class's index."""
+    return -logits.float().log_softmax(dim=1)[:, neutral].mean()

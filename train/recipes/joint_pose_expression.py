@@ -4,24 +4,25 @@ A generator takes a face apart into an identity representation and codes of expr
 and makes faces of the same person with other codes. The classifier learns from real and generated
 faces. Only the classifier is kept, with the pose branch of the baseline.
 
-Equations 3 to 7 are the functions of train.recipes.joint_pose_expression_equations, and each
-update of :meth:`JointPoseExpression.step` belongs to one of them. Without generated faces (0N in
-the paper's Figure 5) nothing but the baseline is left, bit for bit. What the paper leaves open is
-decided in train/README.md and said here where it is done.
+Each update of :meth:`JointPoseExpression.step` belongs to one of equations 3, 4, 5 and 7, whose
+terms are the functions at the end; discriminators give logits there: D = sigmoid(logit). Without
+generated faces (0N in the paper's Figure 5) nothing but the baseline is left, bit for bit. What the
+paper leaves open is decided in docs/choices.md and said here where it is done.
 """
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional as F
 
-from train.data.batches import Batch, FaceDataset
+from train.data.batches import Arrays, Batch, FaceDataset
 from train.data.examples import examples
 from train.data.prepared import PreparedFaces
 from train.files import save_figure
@@ -33,24 +34,16 @@ from train.networks.joint_pose_expression import (
 )
 from train.options import BelowOne, Count, NotNegative, Positive
 from train.plots import plot_faces
-from train.recipes.baseline import Baseline, BaselineOptions, mixup, soft_cross_entropy
-from train.recipes.ipd_fer import fixed
-from train.recipes.joint_pose_expression_equations import (
-    attribute_value,
-    classifier_term,
-    content_loss,
-    deceiving_loss,
-    generator_loss,
-    identity_value,
-    variation_loss,
-)
-from train.recipes.recipe import load_states, states
+from train.recipes.baseline import Baseline, BaselineOptions
+from train.recipes.losses import mixup, soft_cross_entropy, used
+from train.recipes.recipe import Update, fixed, statistics_kept
 
 
 @dataclass(frozen=True)
 class JointPoseExpressionOptions(BaselineOptions):
     """Hyper-parameters of joint pose and expression modelling: the baseline's, for the classifier
-    and the pose branch, and those of the generator and its discriminators."""
+    and the pose branch, and those of the generator and its discriminators. A weight of 0 takes a
+    term out."""
 
     generated: Literal[0, 1, 5, 10, 15, 20] = 5
     """Generated faces for each real one: 0N to 20N of Figure 5. 0 trains no generator."""
@@ -70,30 +63,6 @@ class JointPoseExpressionOptions(BaselineOptions):
     momentum: BelowOne = 0.5
     """First of the two decays of their Adam."""
 
-    def weights(self) -> dict[str, float]:
-        """Weights of equation 7, by the names of the losses."""
-        return {
-            "content": self.alpha,
-            "variation": self.beta,
-            "made_expression": 1.0,
-            "deceive_attributes": 1.0,
-            "deceive_identity": 1.0,
-        }
-
-
-@contextmanager
-def statistics_kept(network: nn.Module):
-    """Inside, batch normalisation goes by the batch, but does not remember it."""
-    norms = [each for each in network.modules() if isinstance(each, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield network
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-
 
 @dataclass
 class Sample:
@@ -106,37 +75,44 @@ class Sample:
 
 
 class JointPoseExpression(Baseline):
-    """Trains :attr:`model` (C_exp, and the pose branch) with :attr:`generator` (G),
-    :attr:`attributes` (D_att) and :attr:`prior` (D_i)."""
+    """Trains :attr:`model` (C_exp, and the pose branch) with :attr:`G` (G_enc and G_dec),
+    :attr:`D_att` and :attr:`D_i`."""
 
     options_type = JointPoseExpressionOptions
+    values = ("generated",)
+    renamed: ClassVar = {
+        "generator.encoder": "G.G_enc",
+        "generator.decoder": "G.G_dec",
+        "generator": "G",
+        "attributes": "D_att",
+        "prior": "D_i",
+    }
 
     def __init__(self, options: JointPoseExpressionOptions, classes: tuple[str, ...]):
         super().__init__(options, classes)
         self.codes = AttributeCodes(classes, options.signed)
+        if not options.generated:
+            return
         spec = self.model.expression.encoder.spec
         width, picture = options.decoder_width or spec.width, (spec.channels, spec.size)
-        self.generator = Generator(options.identity_dim, self.codes.length, *picture, width)
-        self.attributes = AttributeDiscriminator(self.codes.length, *picture)
-        self.prior = IdentityDiscriminator(options.identity_dim)
-        self.networks = nn.ModuleDict(
-            {"generator": self.generator, "attributes": self.attributes, "prior": self.prior}
-        )
+        self.G = Generator(options.identity_dim, self.codes.length, *picture, width)
+        self.D_att = AttributeDiscriminator(self.codes.length, *picture)
+        self.D_i = IdentityDiscriminator(options.identity_dim)
+        self.networks.update({"G": self.G, "D_att": self.D_att, "D_i": self.D_i})
 
-    def setup(self, fabric, steps: int) -> None:
-        super().setup(fabric, steps)
-        options = self.options
-        self.networks.to(fabric.device, memory_format=torch.channels_last)
-        self.generate, self.judge_attributes, self.judge_identity = map(
-            fabric.setup_module, self.networks.values()
-        )
-        self.optimizers = {
-            name: fabric.setup_optimizers(
-                torch.optim.Adam(
-                    network.parameters(), options.generator_rate, (options.momentum, 0.999)
-                )
-            )
+    def wrap(self, fabric) -> None:
+        super().wrap(fabric)
+        if self.options.generated:
+            networks = self.G, self.D_att, self.D_i
+            self.G, self.D_att, self.D_i = map(fabric.setup_module, networks)
+
+    def updates(self) -> dict[str, Update]:
+        # Neither a schedule nor clipping: the paper has none.
+        rate, betas = self.options.generator_rate, (self.options.momentum, 0.999)
+        return super().updates() | {
+            name: Update(network.parameters(), rate, None, None, betas=betas)
             for name, network in self.networks.items()
+            if name != "model"
         }
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
@@ -145,27 +121,27 @@ class JointPoseExpression(Baseline):
             return super().step(batch)
         sample = self._see(batch)
         with torch.no_grad():
-            made, f = self.generate(sample.x, sample.code)
-        losses = self.update_attributes(sample, made)
-        losses |= self.update_prior(f)
-        losses |= self.update_classifier(batch, f)
-        return losses | self.update_generator(sample)
+            made, f = self.G(sample.x, sample.code)
+        losses = self.update_D_att(sample, made)
+        losses |= self.update_D_i(f)
+        losses |= self.update_C_exp(batch, f)
+        return losses | self.update_G(sample)
 
-    def update_attributes(self, sample: Sample, made: Tensor) -> dict[str, Tensor]:
+    def update_D_att(self, sample: Sample, made: Tensor) -> dict[str, Tensor]:
         """D_att on eq. 3. Real and made faces are one batch to its batch normalisation."""
         faces, codes = torch.cat([sample.x, made]), sample.code.repeat(2, 1)
-        value = attribute_value(*self.judge_attributes(faces, codes).chunk(2))
-        self._descend("attributes", -value)
+        value = attribute_value(*self.D_att(faces, codes).chunk(2))
+        self.descend("D_att", -value)
         return {"attributes": -value}
 
-    def update_prior(self, f: Tensor) -> dict[str, Tensor]:
+    def update_D_i(self, f: Tensor) -> dict[str, Tensor]:
         """D_i on eq. 4; the prior is uniform from −1 to 1."""
         uniform = torch.rand_like(f) * 2 - 1
-        value = identity_value(*self.judge_identity(torch.cat([uniform, f])).chunk(2))
-        self._descend("prior", -value)
+        value = identity_value(*self.D_i(torch.cat([uniform, f])).chunk(2))
+        self.descend("D_i", -value)
         return {"prior": -value}
 
-    def update_classifier(self, batch: Batch, f: Tensor) -> dict[str, Tensor]:
+    def update_C_exp(self, batch: Batch, f: Tensor) -> dict[str, Tensor]:
         """C_exp on eq. 5, and the pose branch on its own loss: the baseline's step, with the
         gradients of the generated faces there already.
 
@@ -181,29 +157,33 @@ class JointPoseExpression(Baseline):
                 errors.append(error.detach())
         return super().step(batch) | {"generated": sum(errors) / count}
 
-    def update(self, losses: dict[str, Tensor]) -> None:
+    def total(self, losses: dict[str, Tensor]) -> Tensor:
+        """The real faces' term of eq. 5, and the losses of the pose branch beside it."""
         real = classifier_term(losses["expression"], self.options.generated)
-        super().update(losses | {"expression": real})
+        return super().total(losses | {"expression": real})
 
-    def update_generator(self, sample: Sample) -> dict[str, Tensor]:
+    def update_G(self, sample: Sample) -> dict[str, Tensor]:
         """G on its part of eq. 7, with both discriminators and C_exp fixed. All faces are made
         with their own codes, as equations 3, 5 and 6 have it."""
-        made, f = self.generate(sample.x, sample.code)
+        α, β = self.options.alpha, self.options.beta
+        made, f = self.G(sample.x, sample.code)
+        networks = self.plain("D_att"), self.plain("D_i"), self.model.expression
         with ExitStack() as stack:
-            for network in (self.attributes, self.prior, self.model.expression):
-                stack.enter_context(fixed(network))
+            D_att, D_i, C_exp = (stack.enter_context(fixed(network)) for network in networks)
             stack.enter_context(self.fabric.autocast())
-            losses = {
-                "content": content_loss(sample.x, made),
-                "variation": variation_loss(made),
-                "made_expression": soft_cross_entropy(
-                    self.model.expression(made), sample.expression
-                ),
-                "deceive_attributes": deceiving_loss(self.attributes(made, sample.code)),
-                "deceive_identity": deceiving_loss(self.prior(f)),
-            }
-            self._descend("generator", generator_loss(losses, self.options.weights()))
-        return losses
+            L_con = content_loss(sample.x, made) if α else 0.0
+            TV = variation_loss(made) if β else 0.0
+            L_c = soft_cross_entropy(C_exp(made), sample.expression)
+            L_adv_att = deceiving_loss(D_att(made, sample.code))
+            L_adv_i = deceiving_loss(D_i(f))
+        self.descend("G", α * L_con + β * TV + L_c + L_adv_att + L_adv_i)
+        return used(
+            content=L_con,
+            variation=TV,
+            made_expression=L_c,
+            deceive_attributes=L_adv_att,
+            deceive_identity=L_adv_i,
+        )
 
     def _see(self, batch: Batch) -> Sample:
         x = self.model.expression_input(batch.faces)
@@ -219,14 +199,9 @@ class JointPoseExpression(Baseline):
         ones are, and their expressions (n, classes)."""
         code, target = self.codes.drawn(len(f), f.device)
         with self.fabric.autocast():
-            pixels = self.generator.decode(f, code).float()
+            pixels = self.plain("G").G_dec(f, code).float()
         pixels, _ = self.augment(pixels, pixels.new_zeros(len(f), 3))
         return mixup(pixels, target, self.options.mixup)
-
-    def _descend(self, name: str, loss: Tensor) -> None:
-        self.fabric.backward(loss)
-        self.optimizers[name].step()
-        self.optimizers[name].zero_grad()
 
     @torch.no_grad()
     def synthesise(self, faces: Tensor, codes: Tensor) -> np.ndarray:
@@ -234,13 +209,13 @@ class JointPoseExpression(Baseline):
 
         faces: uint8 (n, 112, 112, channels); codes: (m, codes), each for all of them.
         """
-        # The plain module, not that of setup: of several processes only one draws.
-        f = self.generator.encoder(self.model.expression_input(faces))
+        G = self.plain("G")
+        f = G.G_enc(self.model.expression_input(faces))
         pairs = f.repeat_interleave(len(codes), dim=0), codes.repeat(len(f), 1)
-        made = self.generator.decode(*pairs)
+        made = G.G_dec(*pairs)
         return made.unflatten(0, (len(f), len(codes))).float().cpu().numpy()
 
-    def picture(self, data: PreparedFaces, extra: np.ndarray | None, path: Path) -> None:
+    def picture(self, data: PreparedFaces, extra: Arrays | None, path: Path) -> None:
         """Eight validation faces, and what G makes of them with each expression, seen from the
         front."""
         if not self.options.generated:
@@ -252,19 +227,49 @@ class JointPoseExpression(Baseline):
         frontal = self.codes.pose_class(torch.zeros(len(expression), device=device))
         made = self.synthesise(faces, self.codes(expression, frontal))
         columns = {"input": self.model.expression_input(faces).cpu().numpy()}
-        columns |= dict(zip(data.classes, made.swapaxes(0, 1)))
+        columns |= dict(zip(data.classes, made.swapaxes(0, 1), strict=True))
         save_figure(plot_faces(columns), path)
 
-    def state(self) -> dict:
-        if not self.options.generated:
-            return super().state()
-        return super().state() | {
-            "networks": self.networks.state_dict(),
-            "optimizers": states(self.optimizers),
-        }
 
-    def load_state(self, state: dict) -> None:
-        super().load_state(state)
-        if self.options.generated:
-            self.networks.load_state_dict(state["networks"])
-            load_states(self.optimizers, state["optimizers"])
+def attribute_value(real: Tensor, fake: Tensor) -> Tensor:
+    """Eq. 3, what D_att maximises: logits of (x, y) and of (G(x, y), y)."""
+    return _adversarial_value(real, fake)
+
+
+def identity_value(prior: Tensor, encoded: Tensor) -> Tensor:
+    """Eq. 4, what D_i maximises: logits of samples of the prior and of G_enc(x)."""
+    return _adversarial_value(prior, encoded)
+
+
+def deceiving_loss(fake: Tensor) -> Tensor:
+    """What G minimises of eq. 3 and of eq. 4: −log D instead of log(1 − D), which has the same
+    fixed point but a gradient while D still wins (Goodfellow et al. 2014, section 3)."""
+    return -F.logsigmoid(fake.float()).mean()
+
+
+def classifier_term(error: Tensor, generated: int) -> Tensor:
+    """L_c, eq. 5, over the enlarged training set, of which each face counts alike: the term of the
+    n real faces, or of n of the `generated`·n that were made of them. Of all these terms the sum
+    is L_c. error: their mean cross-entropy."""
+    return error / (1 + generated)
+
+
+def content_loss(x: Tensor, made: Tensor) -> Tensor:
+    """L_con, eq. 6: pixels (n, channels, size, size) of x and G(x, y^e, y^p).
+
+    ‖·‖₁ is the mean over the pixels.
+    """
+    return (x - made).abs().mean()
+
+
+def variation_loss(made: Tensor) -> Tensor:
+    """TV of eq. 7: how far pixels (n, channels, size, size) differ from those below and beside
+    them, on average."""
+    down = (made[:, :, 1:] - made[:, :, :-1]).abs().mean()
+    across = (made[:, :, :, 1:] - made[:, :, :, :-1]).abs().mean()
+    return down + across
+
+
+def _adversarial_value(real: Tensor, fake: Tensor) -> Tensor:
+    # log(1 − sigmoid(z)) = logsigmoid(−z)
+    return F.logsigmoid(real.float()).mean() + F.logsigmoid(-fake.float()).mean()

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from train.data.batches import Batch, FaceDataset, evaluation_loader
+from train.data.batches import Arrays, Batch, FaceDataset, evaluation_loader
 from train.data.identity import identity_features
 from train.data.prepared import PreparedFaces
 from train.networks.face_model import FaceModel
@@ -44,11 +44,11 @@ class Pretrain(Baseline):
     def rows(self, data: PreparedFaces) -> np.ndarray:
         return data.rows("train", "unlabelled")
 
-    def prepare(self, data: PreparedFaces, folder: Path, fabric) -> np.ndarray:
+    def prepare(self, data: PreparedFaces, folder: Path, fabric) -> Arrays:
         """f_id of every face, scaled to a mean of 0 and a variance of 1 over the training faces."""
         f_id = identity_features(self.identity, data, folder, fabric.device)
         seen = f_id[self.rows(data)]
-        return (f_id - seen.mean(axis=0)) / seen.std(axis=0)
+        return {"f_id": (f_id - seen.mean(axis=0)) / seen.std(axis=0)}
 
     def learners(self) -> tuple[nn.Module, nn.Module]:
         """The encoders alone: several devices would wait for gradients that the heads never get."""
@@ -57,17 +57,19 @@ class Pretrain(Baseline):
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """One update of both encoders."""
         pixels, _ = self.augment(self.model.expression_input(batch.faces), batch.pose)
+        f_id = batch.extra["f_id"]
         losses = {
-            "expression": feature_error(self.expression(pixels), batch.extra),
-            "pose": feature_error(self.pose(self.model.pose_pixels(pixels)), batch.extra),
+            "expression": feature_error(self.expression(pixels), f_id),
+            "pose": feature_error(self.pose(self.model.pose_pixels(pixels)), f_id),
         }
-        self.update(losses)
+        self.descend("model", self.total(losses))
+        self.advance()
         return losses
 
     @torch.no_grad()
     def validate(
-        self, model: FaceModel, data: PreparedFaces, extra: np.ndarray, fabric
-    ) -> dict[str, float]:
+        self, model: FaceModel, data: PreparedFaces, extra: Arrays | None, fabric
+    ) -> dict[str, float | None]:
         """Share of f_id's variance that the expression encoder explains on validation faces."""
         model.eval()
         loader = evaluation_loader(FaceDataset(data, data.rows("validation"), extra))
@@ -76,8 +78,9 @@ class Pretrain(Baseline):
             batch = batch.to(fabric.device)
             with fabric.autocast():
                 feature = model.expression.encoder(model.expression_input(batch.faces))
-            error += float((feature.float() - batch.extra).square().sum())
-            spread += float(batch.extra.square().sum())
+            f_id = batch.extra["f_id"]
+            error += float((feature.float() - f_id).square().sum())
+            spread += float(f_id.square().sum())
         return {"variance_explained": 1 - error / spread}
 
     def score(self, row: dict, mean_class: float) -> float:

@@ -6,9 +6,11 @@ the one with the expression of the other. D_f has to see the person in it, D_e t
 both inputs have to be made again of it. What E_e has to know of an expression for that is all that
 M_ER learns to recognise it by. E_e and M_ER are kept, with the pose branch of the baseline.
 
-Equations 2 to 4 are train.networks.tdgan.Generator, 5 to 12 the functions of
-train.recipes.tdgan_equations. What the paper leaves open is decided in train/README.md and said
-here where it is done.
+Equations 2 to 4 are train.networks.tdgan.Generator, 9 stands in :meth:`Tdgan.update_G`, the others
+from 5 to 12 are the functions at the end; 1 is the GAN of Goodfellow et al. that it starts from.
+Discriminators and M_ER give logits: D = softmax(logits). Classes come as numbers, int64 (n,), or as
+distributions, float (n, classes). Expectations are means over faces, ‖·‖₁ over pixels or features.
+What the paper leaves open is decided in docs/choices.md and said here where it is done.
 """
 
 from __future__ import annotations
@@ -17,13 +19,15 @@ import dataclasses
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from train.data.augmentation import Augmenter
-from train.data.batches import Batch
+from train.data.batches import Arrays, Batch
 from train.data.examples import examples
 from train.data.people import People
 from train.data.prepared import PreparedFaces, read_prepared
@@ -35,21 +39,9 @@ from train.networks.identity import load_identity
 from train.networks.tdgan import Generated, TdganBranch, build_generator
 from train.options import BelowOne, Count, NotNegative, Positive
 from train.plots import plot_transfer
-from train.recipes.baseline import Baseline, BaselineOptions, majority, pose_error, yaw_bin_error
-from train.recipes.ipd_fer import fixed
-from train.recipes.joint_pose_expression import statistics_kept
-from train.recipes.recipe import load_states, states
-from train.recipes.schedules import make_schedule
-from train.recipes.tdgan_equations import (
-    classification_loss,
-    consistency_loss,
-    expression_value,
-    face_value,
-    generator_loss,
-    log_likelihood,
-    perceptual_loss,
-    recognition_loss,
-)
+from train.recipes.baseline import Baseline, BaselineOptions
+from train.recipes.losses import labels, pose_error, used, yaw_bin_error
+from train.recipes.recipe import Update, fixed, statistics_kept
 
 PICTURED = 6
 """Faces and expressions in the grid after an epoch."""
@@ -58,7 +50,7 @@ PICTURED = 6
 @dataclass(frozen=True)
 class TdganOptions(BaselineOptions):
     """Hyper-parameters of TDGAN: the paper's where it gives one, and the baseline's for M_ER and
-    the pose branch."""
+    the pose branch. A weight of 0 takes a term out."""
 
     network: str = "inception-56"
     """Encoder of both branches and of both discriminators; the paper's is inception."""
@@ -91,6 +83,10 @@ class TdganOptions(BaselineOptions):
     mixup: NotNegative = 0.0
     """Parameter of mixup's Beta distribution for CNN-Base, 0 for none."""
 
+    def lambdas(self) -> tuple[float, float, float, float]:
+        """λ_Gf and λ_Ge of equation 6, λ_D of 7 and λ_P of 8."""
+        return self.lambda_gf, self.lambda_ge, self.dic * self.lambda_d, self.lambda_p
+
 
 @dataclass
 class Sample:
@@ -104,10 +100,20 @@ class Sample:
 
 
 class Tdgan(Baseline):
-    """Trains :attr:`model` (E_e, M_ER and the pose branch) with :attr:`generator` (G, which has
-    E_e in it), :attr:`judge_f` (D_f) and :attr:`judge_e` (D_e)."""
+    """Trains :attr:`model` (E_e, M_ER and the pose branch) with :attr:`G`, which has E_e in it,
+    :attr:`D_f` and :attr:`D_e`."""
 
     options_type = TdganOptions
+    switches: ClassVar = {"gan": (), "dic": ("lambda_d",)}
+    renamed: ClassVar = {
+        "generator.faces": "G.E_f",
+        "generator.expressions": "G.E_e",
+        "generator.embedding": "G.Emb",
+        "generator.decoder": "G.D_g",
+        "generator": "G",
+        "judge_f": "D_f",
+        "judge_e": "D_e",
+    }
 
     @classmethod
     def architecture(cls, options: TdganOptions, classes: int) -> Architecture:
@@ -129,36 +135,33 @@ class Tdgan(Baseline):
         self.face_data = read_prepared(options.faces)
         self.people = People(self.face_data)
         e_e = self.model.expression.encoder
-        self.generator = build_generator(options.network, e_e, options.decoder_width)
-        self.judge_f, self.judge_e = (
+        self.G = build_generator(options.network, e_e, options.decoder_width)
+        self.D_f, self.D_e = (
             TdganBranch(build_encoder(options.network), outputs, options.dropout)
             for outputs in (self.people.count + 1, len(classes))
         )
-        self.networks = nn.ModuleDict(
-            {"generator": self.generator, "judge_f": self.judge_f, "judge_e": self.judge_e}
-        )
+        self.networks.update({"G": self.G, "D_f": self.D_f, "D_e": self.D_e})
         if options.perceptual:
             self.identity = load_identity(options.perceptual)
         # Of the looks of I_f nothing is changed: what is erased there would have to be in I_g.
         self.augment_faces = Augmenter(replace(options.augmentation, light=0, erase=0, blur=0))
 
-    def setup(self, fabric, steps: int) -> None:
-        super().setup(fabric, steps)
-        options = self.options
-        if not options.gan:
-            return
-        self.networks.to(fabric.device, memory_format=torch.channels_last)
+    def wrap(self, fabric) -> None:
+        super().wrap(fabric)
         if self.identity:
             self.identity.to(fabric.device)
-        self.generate, self.see_person, self.see_expression = map(
-            fabric.setup_module, self.networks.values()
-        )
-        self.optimizers, self.schedules = {}, {}
-        for name, network in self.networks.items():
-            betas = options.momentum, self.betas[1]
-            optimizer = torch.optim.Adam(network.parameters(), options.generator_rate, betas)
-            self.schedules[name] = make_schedule(options.schedule, optimizer, steps, momentum=False)
-            self.optimizers[name] = fabric.setup_optimizers(optimizer)
+        if self.options.gan:
+            self.G, self.D_f, self.D_e = map(fabric.setup_module, (self.G, self.D_f, self.D_e))
+
+    def updates(self) -> dict[str, Update]:
+        options = self.options
+        how = options.generator_rate, options.schedule, options.clip
+        betas = options.momentum, self.betas[1]
+        return super().updates() | {
+            name: Update(network.parameters(), *how, betas=betas, momentum=False)
+            for name, network in self.networks.items()
+            if name != "model"
+        }
 
     def learners(self) -> tuple[nn.Module, nn.Module]:
         """Without GAN all of both branches; with it, M_ER alone of the expression branch."""
@@ -171,35 +174,34 @@ class Tdgan(Baseline):
             return super().step(batch)
         self.networks.train()
         sample, pose = self._see(batch)
-        made = self.generate(sample.i_f, sample.i_e, self.generator.noise(sample.i_f))
-        losses = self.update_expression_judge(sample)
-        losses |= self.update_face_judge(sample, made.image.detach())
-        losses |= self.update_recognition(sample, made.d_e, batch, pose)
-        losses |= self.update_generator(sample, made)
-        for schedule in self.schedules.values():
-            schedule.step()
+        made = self.G(sample.i_f, sample.i_e, self.plain("G").noise(sample.i_f))
+        losses = self.update_D_e(sample)
+        losses |= self.update_D_f(sample, made.image.detach())
+        losses |= self.update_M_ER(sample, made.d_e, batch, pose)
+        losses |= self.update_G(sample, made)
+        self.advance()
         return losses
 
-    def update_expression_judge(self, sample: Sample) -> dict[str, Tensor]:
+    def update_D_e(self, sample: Sample) -> dict[str, Tensor]:
         """D_e on L_e of eq. 5: real expressions alone."""
-        loss = -expression_value(self.see_expression(sample.i_e), sample.expression)
-        self._descend("judge_e", loss)
+        loss = -expression_value(self.D_e(sample.i_e), sample.expression)
+        self.descend("D_e", loss)
         return {"judge_e": loss}
 
-    def update_face_judge(self, sample: Sample, i_g: Tensor) -> dict[str, Tensor]:
+    def update_D_f(self, sample: Sample, i_g: Tensor) -> dict[str, Tensor]:
         """D_f on L_f of eq. 5, at every so many-th step. Real and made faces are one batch to it.
 
         The loss is multiplied by so many, that its mean over the steps is that of the updates.
         """
         every = self.options.judge_every
-        if self.schedules["judge_f"].last_epoch % every:
+        if self.schedules["D_f"].last_epoch % every:
             return {"judge_f": i_g.new_zeros(())}
-        real, made = self.see_person(torch.cat([sample.i_f, i_g])).chunk(2)
+        real, made = self.D_f(torch.cat([sample.i_f, i_g])).chunk(2)
         loss = -face_value(real, sample.person, made)
-        self._descend("judge_f", loss)
+        self.descend("D_f", loss)
         return {"judge_f": loss.detach() * every}
 
-    def update_recognition(
+    def update_M_ER(
         self, sample: Sample, d_e: Tensor, batch: Batch, pose: Tensor
     ) -> dict[str, Tensor]:
         """M_ER on L_ER, whose gradient ends at d_e, and the pose branch on its own losses."""
@@ -209,32 +211,30 @@ class Tdgan(Baseline):
             "yaw_bin": yaw_bin_error(yaw_logits, batch.yaw_bin, batch.pose_known),
             "pose": pose_error(angles, pose, batch.pose_known),
         }
-        self.update(losses)
+        self.descend("model", self.total(losses))
         return losses
 
-    def update_generator(self, sample: Sample, made: Generated) -> dict[str, Tensor]:
+    def update_G(self, sample: Sample, made: Generated) -> dict[str, Tensor]:
         """G on L_G, eq. 9, with both discriminators fixed."""
-        options = self.options
+        λ_Gf, λ_Ge, λ_D, λ_P = self.options.lambdas()
         with ExitStack() as stack:
-            judges = [stack.enter_context(fixed(each)) for each in (self.judge_f, self.judge_e)]
+            D_f, D_e = (stack.enter_context(fixed(self.plain(name))) for name in ("D_f", "D_e"))
             stack.enter_context(self.fabric.autocast())
-            on_person, on_expression = (judge(made.image) for judge in judges)
-        on_person = log_likelihood(on_person, sample.person)
-        on_expression = log_likelihood(on_expression, sample.expression)
-        weights = options.lambda_gf, options.lambda_ge
-        l_c = classification_loss(on_person, on_expression, weights)
-        with statistics_kept(self.generator):
-            l_d = self._consistency(sample, made.image) if options.dic else None
-            l_p = self._perceptual(sample, made)
-        self._descend("generator", generator_loss(l_c, 0.0 if l_d is None else l_d, l_p))
-        losses = {"person_of_made": -on_person, "expression_of_made": -on_expression}
-        return losses | ({} if l_d is None else {"consistency": l_d}) | {"perceptual": l_p}
+            on_person = log_likelihood(D_f(made.image), sample.person) if λ_Gf else 0.0
+            on_expression = log_likelihood(D_e(made.image), sample.expression) if λ_Ge else 0.0
+        L_C = classification_loss(on_person, on_expression, (λ_Gf, λ_Ge))
+        with statistics_kept(self.plain("G")):
+            L_D = self._consistency(sample, made.image) if λ_D else 0.0
+            L_P = self._perceptual(sample, made) if λ_P else 0.0
+        self.descend("G", L_C + L_D + L_P)
+        made_as_meant = {"person_of_made": -on_person, "expression_of_made": -on_expression}
+        return used(**made_as_meant, consistency=L_D, perceptual=L_P)
 
     def _consistency(self, sample: Sample, i_g: Tensor) -> Tensor:
         """L_D. Both inputs are made again in one pass; batch normalisation, where the encoders have
         it, does not remember it."""
         pairs = torch.cat([i_g, sample.i_e]), torch.cat([sample.i_f, i_g])
-        again = self.generate(*pairs, self.generator.noise(pairs[0])).image
+        again = self.G(*pairs, self.plain("G").noise(pairs[0])).image
         remade_f, remade_e = again.chunk(2)
         return consistency_loss(remade_f, sample.i_f, remade_e, sample.i_e, self.options.lambda_d)
 
@@ -246,7 +246,7 @@ class Tdgan(Baseline):
             with torch.no_grad():
                 features = self.identity(sample.i_f)
             return perceptual_loss(features, self.identity(made.image), lambda_p)
-        e_f = self.generator.faces.requires_grad_(False)
+        e_f = self.plain("G").E_f.requires_grad_(False)
         with self.fabric.autocast():
             d_gf = e_f.maps(made.image)
         e_f.requires_grad_(True)
@@ -254,23 +254,14 @@ class Tdgan(Baseline):
 
     def _see(self, batch: Batch) -> tuple[Sample, Tensor]:
         """Pairs, and the poses of I_e that hold after its augmentation."""
-        look, options = self.model.expression_input, self.options
+        look = self.model.expression_input
         i_e, pose = self.augment(look(batch.faces), batch.pose)
         faces, person = (each.to(i_e.device) for each in self.people.draw(len(i_e)))
         i_f, _ = self.augment_faces(look(faces), torch.zeros_like(batch.pose))
-        expression = majority(batch) if options.hard_labels else batch.target
+        expression = labels(batch, self.options.hard_labels)
         return Sample(i_f, i_e, person, expression), pose
 
-    def _descend(self, name: str, loss: Tensor) -> None:
-        network, optimizer = self.networks[name], self.optimizers[name]
-        self.fabric.backward(loss)
-        self.fabric.clip_gradients(
-            network, optimizer, max_norm=self.options.clip, error_if_nonfinite=False
-        )
-        optimizer.step()
-        network.zero_grad()
-
-    def picture(self, data: PreparedFaces, extra: np.ndarray | None, path: Path) -> None:
+    def picture(self, data: PreparedFaces, extra: Arrays | None, path: Path) -> None:
         """Some faces of the people, each with the expressions of some validation faces; faces that
         were not trained on, where there are any."""
         if not self.options.gan:
@@ -279,25 +270,62 @@ class Tdgan(Baseline):
         rows = unseen if len(unseen) else self.people.rows
         chosen = (self.face_data, rows), (data, data.rows("validation"))
         i_f, i_e = (self._pixels(faces, examples(faces, rows, PICTURED)) for faces, rows in chosen)
-        grid = self.generator.eval().transfer(i_f, i_e)
+        grid = self.plain("G").eval().transfer(i_f, i_e)
         save_figure(plot_transfer(*(each.cpu().numpy() for each in (i_f, i_e, grid))), path)
 
     def _pixels(self, data: PreparedFaces, rows: np.ndarray) -> Tensor:
         faces = torch.from_numpy(np.array(data.faces[rows])).to(self.fabric.device)
         return self.model.expression_input(faces)
 
-    def state(self) -> dict:
-        if not self.options.gan:
-            return super().state()
-        return super().state() | {
-            "networks": self.networks.state_dict(),
-            "optimizers": states(self.optimizers),
-            "schedules": states(self.schedules),
-        }
 
-    def load_state(self, state: dict) -> None:
-        super().load_state(state)
-        if self.options.gan:
-            self.networks.load_state_dict(state["networks"])
-            load_states(self.optimizers, state["optimizers"])
-            load_states(self.schedules, state["schedules"])
+def face_value(real: Tensor, person: Tensor, made: Tensor) -> Tensor:
+    """L_f of eq. 5, what D_f maximises: logits (n, K_f + 1) of I_f, who shows `person`, and of
+    I_g, which is to be called the last class, fake."""
+    fake = person.new_full((len(made),), made.shape[1] - 1)
+    return log_likelihood(real, person) + log_likelihood(made, fake)
+
+
+def expression_value(real: Tensor, expression: Tensor) -> Tensor:
+    """L_e of eq. 5, what D_e maximises: logits (n, K_e) of I_e alone, never of I_g."""
+    return log_likelihood(real, expression)
+
+
+def classification_loss(
+    on_person: Tensor | float, on_expression: Tensor | float, weights: tuple[float, float]
+) -> Tensor | float:
+    """L_C, eq. 6: what D_f and D_e find in I_g of the person of I_f and the expression of I_e, as
+    log-likelihoods; weights: λ_Gf, λ_Ge."""
+    lambda_gf, lambda_ge = weights
+    return -(lambda_gf * on_person + lambda_ge * on_expression)
+
+
+def consistency_loss(
+    remade_f: Tensor, i_f: Tensor, remade_e: Tensor, i_e: Tensor, lambda_d: float
+) -> Tensor:
+    """L_D, eq. 7: both inputs against Î_f = G(I_g, I_f) and Î_e = G(I_e, I_g)."""
+    return lambda_d * (F.l1_loss(remade_f.float(), i_f) + F.l1_loss(remade_e.float(), i_e))
+
+
+def perceptual_loss(d_f: Tensor, d_gf: Tensor, lambda_p: float) -> Tensor:
+    """L_P, eq. 8: the representation of I_f against that of I_g."""
+    return lambda_p * F.l1_loss(d_gf.float(), d_f.float())
+
+
+def recognition_loss(logits: Tensor, expression: Tensor) -> Tensor:
+    """L_ER, eq. 10, of M_ER: logits (n, K_e)."""
+    return -log_likelihood(logits, expression)
+
+
+def interpolated_expression(first: Tensor, second: Tensor, alpha: float) -> Tensor:
+    """d_e_int, eq. 11."""
+    return (1 - alpha) * first + alpha * second
+
+
+def interpolated_face(first: Tensor, second: Tensor, beta: float) -> Tensor:
+    """d_f_int, eq. 12."""
+    return (1 - beta) * first + beta * second
+
+
+def log_likelihood(logits: Tensor, truth: Tensor) -> Tensor:
+    """E[log D(I)] of the classes that are true; the closer to 0, the surer D is of them."""
+    return -F.cross_entropy(logits.float(), truth)

@@ -75,7 +75,9 @@ def test_of_several_teachers_the_mean_is_learnt(tiny_copy, tiny_run, monkeypatch
     )
     recipe = Distill(DistillOptions(teacher=(Path("one"), Path("two"))), data.classes)
     fabric = SimpleNamespace(device=CPU)
-    np.testing.assert_allclose(recipe.prepare(data, tiny_copy, fabric), 0.2, atol=1e-6)
+    found = recipe.prepare(data, tiny_copy, fabric)
+    assert list(found) == ["teachers"]
+    np.testing.assert_allclose(found["teachers"], 0.2, atol=1e-6)
 
 
 def test_the_majority_alone_is_not_what_a_teacher_says():

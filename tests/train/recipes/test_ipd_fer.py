@@ -78,9 +78,9 @@ def parts(recipe) -> dict[str, nn.Module]:
         "E_pose": model.pose.encoder,
         "C_p": model.pose.classifier,
         "angles": model.pose.angles,
-        "G_dec": recipe.decoder,
-        "D": recipe.discriminator,
-        "E_id": recipe.identity,
+        "G_dec": recipe.G_dec,
+        "D": recipe.D,
+        "E_id": recipe.E_id,
     }
 
 
@@ -90,17 +90,17 @@ def test_each_update_changes_what_it_may_and_nothing_else(data, tiny_data):
     branches = {"E_exp", "C_exp", "E_pose", "C_p", "angles"}
 
     assert changed_by(parts(recipe), lambda: recipe.update_classifiers(sample)) == branches
-    assert changed_by(parts(recipe), lambda: recipe.update_discriminator(sample)) == {"D"}
-    generator = changed_by(parts(recipe), lambda: recipe.update_generator(sample))
+    assert changed_by(parts(recipe), lambda: recipe.update_D(sample)) == {"D"}
+    generator = changed_by(parts(recipe), lambda: recipe.update_G(sample))
     assert generator == {"E_exp", "E_pose", "G_dec"}
-    assert recipe.discriminator.training
+    assert recipe.D.training
     assert all(parameter.requires_grad for parameter in recipe.networks.parameters())
 
 
 def test_no_update_leaves_a_gradient_to_the_next(data, tiny_data):
     recipe = make_recipe(data, tiny_data)
     sample = one_sample(recipe, data)
-    for update in (recipe.update_classifiers, recipe.update_discriminator, recipe.update_generator):
+    for update in (recipe.update_classifiers, recipe.update_D, recipe.update_G):
         update(sample)
         assert all(parameter.grad is None for parameter in recipe.networks.parameters())
 
@@ -109,21 +109,21 @@ def test_id_fer_keeps_the_pose_branch_out_of_the_generator(data, tiny_data):
     recipe = make_recipe(data, tiny_data, pose=False)
     sample = one_sample(recipe, data)
     assert {"E_pose", "C_p"} < changed_by(parts(recipe), lambda: recipe.update_classifiers(sample))
-    assert changed_by(parts(recipe), lambda: recipe.update_generator(sample)) == {"E_exp", "G_dec"}
+    assert changed_by(parts(recipe), lambda: recipe.update_G(sample)) == {"E_exp", "G_dec"}
     assert "confusion" not in recipe.step(make_batch(recipe, data))
-    before = totals(recipe, sample)["generator"]
+    before = totals(recipe, sample)["G"]
     with torch.no_grad():
         for parameter in recipe.model.pose.parameters():
             parameter += 0.3
-    assert totals(recipe, sample)["generator"] == before
+    assert totals(recipe, sample)["G"] == before
 
 
 def totals(recipe, sample) -> dict[str, float]:
     """The loss of each update, without any being made; dropout and mixup are off."""
     found = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recipe, "_update", lambda name, loss: found.update({name: loss.item()}))
-        recipe.losses = recipe.update_classifiers(sample) | recipe.update_generator(sample)
+        patch.setattr(recipe, "descend", lambda name, loss: found.update({name: loss.item()}))
+        recipe.losses = recipe.update_classifiers(sample) | recipe.update_G(sample)
     return found
 
 
@@ -146,7 +146,7 @@ def test_each_switch_takes_out_exactly_its_term(switch, data, tiny_data):
     removed = {name: losses[name].item() * weight for name, weight in SWITCHES[switch].items()}
     assert set(losses) - set(recipe.losses) == set(removed)
     assert all(value > 1e-4 for value in removed.values())
-    assert whole["generator"] - less["generator"] == pytest.approx(sum(removed.values()), rel=1e-2)
+    assert whole["G"] - less["G"] == pytest.approx(sum(removed.values()), rel=1e-2)
     in_line_2 = whole["classifiers"] - less["classifiers"]
     assert in_line_2 == pytest.approx(removed.get("cos", 0.0), rel=1e-2, abs=1e-6)
 
@@ -155,14 +155,14 @@ def test_without_d_there_is_no_update_of_d(data, tiny_data):
     recipe = make_recipe(data, tiny_data, discriminator=False)
     batch = make_batch(recipe, data)
     assert "D" not in changed_by(parts(recipe), lambda: recipe.step(batch))
-    assert set(recipe.optimizers) == {"classifiers", "generator"}
+    assert set(recipe.optimizers) == {"classifiers", "G"}
 
 
 def test_l_id_may_be_taken_on_every_third_face(data, tiny_data, monkeypatch):
     recipe = make_recipe(data, tiny_data, identity_every=3)
     sample, seen = one_sample(recipe, data), []
-    forward = recipe.identity.forward
-    monkeypatch.setattr(recipe.identity, "forward", lambda x: seen.append(x) or forward(x))
+    forward = recipe.N.forward
+    monkeypatch.setattr(recipe.N, "forward", lambda x: seen.append(x) or forward(x))
     totals(recipe, sample)
 
     assert torch.equal(seen[0], sample.real[[0, 3, 6]])
@@ -185,8 +185,9 @@ def test_the_generator_is_to_make_the_prepared_face_mirrored_where_x_is(data, ti
 
 def test_the_decoder_may_be_narrower_than_the_encoder(data, tiny_data):
     wide, narrow = (make_recipe(data, tiny_data, decoder_width=width) for width in (None, 8))
-    assert wide.decoder.pixels.in_channels == 16 and narrow.decoder.pixels.in_channels == 4
-    assert narrow.decoder(torch.zeros(1, 512)).shape == (1, 1, 56, 56)
+    assert wide.plain("G_dec").pixels.in_channels == 16
+    assert narrow.plain("G_dec").pixels.in_channels == 4
+    assert narrow.G_dec(torch.zeros(1, 512)).shape == (1, 1, 56, 56)
 
 
 def test_labels_are_the_majority_or_the_votes(data, tiny_data):
@@ -194,10 +195,10 @@ def test_labels_are_the_majority_or_the_votes(data, tiny_data):
     batch = make_batch(recipe, data)
     batch.target = torch.full_like(batch.target, 1 / 8)
     hard = recipe._see(batch)
-    assert torch.equal(hard.target.argmax(dim=1), batch.label) and hard.target.max() == 1
+    assert torch.equal(hard.y.argmax(dim=1), batch.label) and hard.y.max() == 1
     assert torch.equal(hard.neutral, batch.label == data.classes.index("neutral"))
     recipe.options = dataclasses.replace(recipe.options, hard_labels=False)
-    assert torch.equal(recipe._see(batch).target, batch.target)
+    assert torch.equal(recipe._see(batch).y, batch.target)
 
 
 def test_mixup_mixes_f_id_too_and_stays_out_of_the_generator(data, tiny_data, monkeypatch):
@@ -214,7 +215,7 @@ def test_mixup_mixes_f_id_too_and_stays_out_of_the_generator(data, tiny_data, mo
     # The order of a batch changes no mean: mixed consistently, swapping partners changes nothing.
     found = totals(recipe, sample)
     assert found["classifiers"] == pytest.approx(expected["classifiers"], rel=1e-4)
-    assert found["generator"] == pytest.approx(expected["generator"], rel=1e-4)
+    assert found["G"] == pytest.approx(expected["G"], rel=1e-4)
     assert seen == [0.4]
 
 
@@ -268,8 +269,8 @@ def test_the_networks_start_from_another_run(tiny_run, data, tiny_data):
     recipe = make_recipe(data, tiny_data, initial=tiny_run)
     for name, part in (
         ("expression.encoder.layers", recipe.model.expression.encoder.layers),
-        ("expression.encoder.layers", recipe.discriminator.encoder.layers),
-        ("expression.classifier", recipe.discriminator.classifier),
+        ("expression.encoder.layers", recipe.D.encoder.layers),
+        ("expression.classifier", recipe.D.classifier),
         ("pose.encoder.layers", recipe.model.pose.encoder.layers),
     ):
         for key, value in part.state_dict().items():

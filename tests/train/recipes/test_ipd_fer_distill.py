@@ -34,7 +34,7 @@ def test_all_losses_see_the_teachers_labels_and_f_id_alone(options, tiny_copy, m
     rows = recipe.rows(data)
     assert 0 in rows
     seen, recipe.schedules = [], {}
-    for update in ("update_classifiers", "update_discriminator", "update_generator"):
+    for update in ("update_classifiers", "update_D", "update_G"):
         monkeypatch.setattr(recipe, update, lambda sample: seen.append(sample) or {})
 
     batch = FaceDataset(data, rows, extra).__getitems__(range(8))
@@ -42,10 +42,10 @@ def test_all_losses_see_the_teachers_labels_and_f_id_alone(options, tiny_copy, m
 
     said = teachers_word(options.teacher, data, tiny_copy, fabric.device)
     target = taught(batch.target, torch.from_numpy(said[rows[:8]]), 0.25)
-    f_id = identity_features(recipe.identity, data, tiny_copy, fabric.device)
+    f_id = identity_features(recipe.E_id, data, tiny_copy, fabric.device)
     assert len(seen) == 3
     for sample in seen:
-        torch.testing.assert_close(sample.target, target)
+        torch.testing.assert_close(sample.y, target)
         np.testing.assert_array_equal(sample.f_id, f_id[rows[:8]])
         assert not sample.neutral[0], "nobody said that the face without a label is neutral"
 

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-import train.recipes.ipd_fer_equations as equations
-from train.recipes.ipd_fer_options import IpdFerOptions
+import train.recipes.ipd_fer as equations
+from tests.train.recipes.test_ipd_fer import make_recipe, one_sample, totals
 
 LN = math.log
 
@@ -56,21 +56,42 @@ def test_equation_6_leaves_out_unknown_poses():
     assert equations.pose_loss(logits, bins, known).item() == pytest.approx(expected)
 
 
-def test_equation_7_is_the_sum():
-    assert equations.classification_loss(torch.tensor(1.25), torch.tensor(0.5)).item() == 1.75
-
-
 def test_equation_9_asks_for_neutral_whatever_the_input():
     logits = torch.tensor([[0.0, LN(3)], [0.0, LN(7)]])
     expected = -(LN(0.75) + LN(7 / 8)) / 2
     assert equations.neutral_loss(logits, neutral=1).item() == pytest.approx(expected)
 
 
-def test_equations_11_and_12_weigh_every_term_once():
-    options = IpdFerOptions(identity="any")
-    names = ("fake_neutral", "fake_expression", "identity", "reconstruction", "cos", "confusion")
-    losses = dict(zip(names, torch.tensor([2.0, 3.0, 5.0, 7.0, 0.4, 0.25])))
-    generative = equations.generative_loss(losses, options.lambdas())
-    assert generative.item() == pytest.approx(0.001 * 2 + 0.001 * 3 + 1 * 5 + 10 * 7)
-    total = equations.generator_loss(generative, torch.tensor(1.5), losses, options.betas())
-    assert total.item() == pytest.approx(75.005 + 1.5 + 0.5 * 0.4 + 1 * 0.25)
+NUMBERS = {
+    "expression_loss": 1.25,
+    "pose_loss": 0.5,
+    "pose_error": 0.125,
+    "neutral_loss": 2.0,
+    "synthesis_loss": 3.0,
+    "identity_loss": 5.0,
+    "reconstruction_loss": 7.0,
+    "cosine_loss": 0.4,
+    "confusion_loss": 0.25,
+}
+
+
+@pytest.fixture
+def found(data, tiny_data, monkeypatch):
+    """What both updates go down where the losses are these numbers."""
+    recipe = make_recipe(data, tiny_data)
+    sample = one_sample(recipe, data)
+    for name, number in NUMBERS.items():
+        monkeypatch.setattr(equations, name, lambda *_, number=number: torch.tensor(number))
+    return totals(recipe, sample)
+
+
+@pytest.mark.usefixtures("stand_in_identity")
+def test_equation_7_is_the_sum_and_line_2_adds_the_cosine(found):
+    assert found["classifiers"] == pytest.approx(1.25 + 0.5 + 0.125 + 0.5 * 0.4)
+
+
+@pytest.mark.usefixtures("stand_in_identity")
+def test_equations_11_and_12_weigh_every_term_once(found):
+    generative = 0.001 * 2 + 0.001 * 3 + 1 * 5 + 10 * 7
+    l_c = 1.25 + 0.5 + 0.125
+    assert found["G"] == pytest.approx(generative + l_c + 0.5 * 0.4 + 1 * 0.25)
