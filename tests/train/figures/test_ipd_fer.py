@@ -44,8 +44,8 @@ def ipd_run(tiny_data, data, tmp_path_factory):
         patch.setattr(ipd_fer.IpdFer, "picture", lambda self, data, extra, path: (
             kept.append((self, extra)), picture(self, data, extra, path)))  # fmt: skip
         fit("ipd_fer", fit_options(tiny_data, run, epochs=1), OPTIONS, data, resume=False)
-    ((recipe, f_id),) = kept
-    return run, recipe, f_id
+    ((recipe, extra),) = kept
+    return run, recipe, extra["f_id"]
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ def test_g_is_that_of_the_last_epoch(run, data, people):
     recipe.networks.load_state_dict(load_state(run / "last.safetensors")["recipe"]["networks"])
     batch = FaceDataset(data, data.rows("train")).__getitems__([0, 5])
     i_f, i_e = look(batch.faces)
-    expected = recipe.generator.eval().transfer(i_f[None], i_e[None])
+    expected = recipe.plain("G").eval().transfer(i_f[None], i_e[None])
     torch.testing.assert_close(generator.transfer(i_f[None], i_e[None]), expected)
     assert folder == people and not generator.training
 
@@ -73,8 +73,8 @@ def test_interpolations_begin_and_end_with_what_lies_at_the_ends(run, data):
     made = between_faces(generator, one, first, second, 3)
     assert list(made) == ["β = 0", "β = 0.5", "β = 1"]
     torch.testing.assert_close(torch.cat([made["β = 0"], made["β = 1"]]), ends)
-    middle = (generator.faces.maps(first) + generator.faces.maps(second)) / 2
-    d_e, d_n = generator.expressions.maps(one), generator.still_noise(one)
+    middle = (generator.E_f.maps(first) + generator.E_f.maps(second)) / 2
+    d_e, d_n = generator.E_e.maps(one), generator.still_noise(one)
     torch.testing.assert_close(made["β = 0.5"], generator.decode(middle, d_e, d_n).detach())
 
 

@@ -23,9 +23,9 @@ def test_the_generator_bridges_encoder_and_decoder_by_f_and_the_codes(size, chan
 
     assert made.shape == x.shape and made.min() >= 0 and made.max() <= 1
     assert f.shape == (2, 50) and f.abs().max() < 1
-    convolutions = [each for each in generator.encoder.maps if isinstance(each, nn.Conv2d)]
+    convolutions = [each for each in generator.G_enc.maps if isinstance(each, nn.Conv2d)]
     assert [each.out_channels for each in convolutions] == [width, 2 * width, 4 * width, 8 * width]
-    assert generator.decoder.stages[0].in_channels == 50 + 17
+    assert generator.G_dec.stages[0].in_channels == 50 + 17
     kinds = {type(each) for each in generator.modules()}
     assert not kinds & {nn.BatchNorm1d, nn.BatchNorm2d}, "G has no batch normalisation"
 
@@ -35,7 +35,7 @@ def test_a_face_with_other_codes_is_another_face_of_the_same_f():
     x, codes = torch.rand(1, 1, 56, 56).expand(2, -1, -1, -1), torch.eye(17)[[0, 9]]
     made, f = generator(x, codes)
     assert torch.equal(f[0], f[1]) and not torch.allclose(made[0], made[1], atol=1e-3)
-    assert torch.equal(generator.decode(f, codes), made)
+    assert torch.equal(generator.G_dec(f, codes), made)
 
 
 def test_d_att_has_caaes_layers_and_reads_the_codes():

@@ -131,12 +131,12 @@ def test_table_2_decoder():
 @pytest.mark.parametrize("network", ["inception", "inception-56", "resnet18", "resnet10-half"])
 def test_g_makes_pictures_like_its_inputs(network):
     generator = build_generator(network, build_encoder(network), width=4).eval()
-    spec = generator.faces.spec
+    spec = generator.E_f.spec
     pixels = torch.rand(1, spec.channels, spec.size, spec.size)
     with torch.no_grad():
         made = generator(pixels, pixels.flip(3), generator.noise(pixels))
     assert made.image.shape == pixels.shape and 0 <= made.image.min() <= made.image.max() <= 1
-    channels, side = generator.faces.map_shape
+    channels, side = generator.E_f.map_shape
     assert made.d_f.shape == made.d_e.shape == (1, channels, side, side)
 
 
@@ -150,8 +150,8 @@ def test_each_branch_sees_its_own_picture_and_the_noise_matters(generator):
     i_f, i_e = torch.rand(2, 1, 1, 56, 56)
     d_n = generator.noise(i_f)
     made = generator(i_f, i_e, d_n)
-    assert torch.equal(made.d_f, generator.faces.maps(i_f))
-    assert torch.equal(made.d_e, generator.expressions.maps(i_e))
+    assert torch.equal(made.d_f, generator.E_f.maps(i_f))
+    assert torch.equal(made.d_e, generator.E_e.maps(i_e))
     assert torch.equal(made.image, generator.decode(made.d_f, made.d_e, d_n))
     for other in ((i_e, i_e, d_n), (i_f, i_f, d_n), (i_f, i_e, 1 - d_n)):
         assert not torch.allclose(generator(*other).image, made.image, atol=1e-6)
@@ -159,7 +159,7 @@ def test_each_branch_sees_its_own_picture_and_the_noise_matters(generator):
 
 
 def test_the_default_width_is_the_papers():
-    decoder = build_generator("inception-56", build_encoder("inception-56"), None).decoder
+    decoder = build_generator("inception-56", build_encoder("inception-56"), None).D_g
     assert decoder[0].out_channels == 512
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from tyro.conf import OmitArgPrefixes
 
 import train.figures.fdrl as figures
-import train.recipes.fdrl_equations as equations
+import train.recipes.fdrl as equations
 from engine.session import open_session
 from tests.train.training import STILL, assert_same_end, fit_interrupted, fit_options
 from train.__main__ import main
@@ -56,7 +56,7 @@ def test_the_defaults_are_the_papers():
 
 def test_the_optimizer_and_its_schedule_are_the_papers(data):
     recipe = make_recipe(data, schedule="fdrl", rate=1e-4)
-    assert recipe.optimizer.param_groups[0]["betas"] == (0.5, 0.999)
+    assert recipe.optimizers["model"].param_groups[0]["betas"] == (0.5, 0.999)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1e-4)
     schedule, rates = make_schedule("fdrl", optimizer, steps=40), []
     for _ in range(40):
@@ -239,8 +239,9 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tiny_data, data, tmp_path, mo
     fit("fdrl", fit_options(tiny_data, tmp_path / "whole"), options, data, resume=False)
     how = fit_options(tiny_data, tmp_path / "broken")
     fit_interrupted(monkeypatch, "fdrl", how, options, data)
-    whole, _ = assert_same_end(tmp_path / "whole", how.run, "model", "centres")
-    assert all(values.any() for values in whole["centres"].values())
+    whole, _ = assert_same_end(tmp_path / "whole", how.run, "networks")
+    centres = [name for name in whole["networks"] if name.startswith("centres.")]
+    assert len(centres) == 2 and all(whole["networks"][name].any() for name in centres)
 
 
 def test_it_starts_from_the_encoders_of_another_run(tiny_run, data):

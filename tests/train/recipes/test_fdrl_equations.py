@@ -1,12 +1,13 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
 import train.networks.fdrl as networks
-import train.recipes.fdrl_equations as equations
+import train.recipes.fdrl as equations
 from train.networks.fdrl import Decompose, EachLatent
-from train.recipes.fdrl import FdrlOptions
-from train.recipes.fdrl_equations import Centres
+from train.recipes.fdrl import Centres, Fdrl, FdrlOptions
 
 random = np.random.default_rng(0)
 
@@ -131,12 +132,13 @@ def test_equation_6_is_about_the_mean_of_the_batch():
 
 
 def test_equation_13_weighs_every_term():
-    names = ("expression", "compactness", "balance", "distribution")
-    losses = dict(zip(names, torch.tensor([2.0, 3000.0, 0.5, 7000.0])))
-    found = equations.joint_loss(losses, FdrlOptions().lambdas())
-    assert found.item() == pytest.approx(2 + 0.3 + 0.5 + 0.7)
+    names = ("expression", "compactness", "balance", "distribution", "yaw_bin", "pose")
+    losses = dict(zip(names, torch.tensor([2.0, 3000.0, 0.5, 7000.0, 11.0, 13.0]), strict=True))
+    recipe = SimpleNamespace(options=FdrlOptions())
+    pose = 11 + 13
+    assert Fdrl.total(recipe, losses).item() == pytest.approx(2 + 0.3 + 0.5 + 0.7 + pose)
     del losses["balance"], losses["distribution"]
-    assert equations.joint_loss(losses, FdrlOptions().lambdas()).item() == pytest.approx(2.3)
+    assert Fdrl.total(recipe, losses).item() == pytest.approx(2.3 + pose)
 
 
 def test_centres_go_half_of_the_way_that_the_center_loss_has_them_go():

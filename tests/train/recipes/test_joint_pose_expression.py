@@ -50,20 +50,20 @@ def test_the_defaults_are_the_papers_and_the_baselines():
 
 def parts(recipe) -> dict[str, nn.Module]:
     return {"C_exp": recipe.model.expression, "pose": recipe.model.pose,
-            "G_enc": recipe.generator.encoder, "G_dec": recipe.generator.decoder,
-            "D_att": recipe.attributes, "D_i": recipe.prior}  # fmt: skip
+            "G_enc": recipe.plain("G").G_enc, "G_dec": recipe.plain("G").G_dec,
+            "D_att": recipe.D_att, "D_i": recipe.D_i}  # fmt: skip
 
 
 def test_each_update_changes_what_it_may_and_leaves_no_gradient(data):
     recipe, batch = make_recipe(data), make_batch(data)
     sample = recipe._see(batch)
     with torch.no_grad():
-        made, f = recipe.generate(sample.x, sample.code)
+        made, f = recipe.G(sample.x, sample.code)
     updates = {
-        ("D_att",): lambda: recipe.update_attributes(sample, made),
-        ("D_i",): lambda: recipe.update_prior(f),
-        ("C_exp", "pose"): lambda: recipe.update_classifier(batch, f),
-        ("G_enc", "G_dec"): lambda: recipe.update_generator(sample),
+        ("D_att",): lambda: recipe.update_D_att(sample, made),
+        ("D_i",): lambda: recipe.update_D_i(f),
+        ("C_exp", "pose"): lambda: recipe.update_C_exp(batch, f),
+        ("G_enc", "G_dec"): lambda: recipe.update_G(sample),
     }
     for changed, update in updates.items():
         assert changed_by(parts(recipe), update) == set(changed)
@@ -73,13 +73,14 @@ def test_each_update_changes_what_it_may_and_leaves_no_gradient(data):
             assert all(module.training for module in part.modules())
 
 
+TERMS = ("content", "variation", "made_expression", "deceive_attributes", "deceive_identity")
+
+
 def generator_gradients(recipe, sample, monkeypatch, term) -> set[str]:
     """Which halves of G one term of equation 7 alone changes."""
-    weights = {name: float(name == term) for name in OPTIONS.weights()}
     with monkeypatch.context() as patch:
-        patch.setattr(JointPoseExpressionOptions, "weights", lambda self: weights)
-        patch.setattr(recipe, "_descend", lambda name, loss: loss.backward())
-        recipe.update_generator(sample)
+        patch.setattr(recipe, "descend", lambda name, loss: None)
+        recipe.update_G(sample)[term].backward()
     found = {
         name for name in ("G_enc", "G_dec")
         if any(w.grad is not None and w.grad.any() for w in parts(recipe)[name].parameters())
@@ -93,7 +94,7 @@ def generator_gradients(recipe, sample, monkeypatch, term) -> set[str]:
 def test_each_term_reaches_its_half_of_the_generator(data, monkeypatch):
     recipe = make_recipe(data)
     sample = recipe._see(make_batch(data))
-    for term in OPTIONS.weights():
+    for term in TERMS:
         expected = {"G_enc"} if term == "deceive_identity" else {"G_enc", "G_dec"}
         assert generator_gradients(recipe, sample, monkeypatch, term) == expected, term
 
@@ -101,11 +102,11 @@ def test_each_term_reaches_its_half_of_the_generator(data, monkeypatch):
 def test_the_generator_descends_all_five_terms(data, monkeypatch):
     recipe = make_recipe(data, alpha=7.0, beta=3.0)
     seen = {}
-    monkeypatch.setattr(recipe, "_descend", lambda name, loss: seen.update({name: loss.item()}))
-    losses = recipe.update_generator(recipe._see(make_batch(data)))
+    monkeypatch.setattr(recipe, "descend", lambda name, loss: seen.update({name: loss.item()}))
+    losses = recipe.update_G(recipe._see(make_batch(data)))
     weights = {"content": 7.0, "variation": 3.0}
     expected = sum(weights.get(name, 1.0) * loss.item() for name, loss in losses.items())
-    assert len(losses) == 5 and seen == {"generator": pytest.approx(expected, rel=1e-5)}
+    assert tuple(losses) == TERMS and seen == {"G": pytest.approx(expected, rel=1e-5)}
 
 
 def test_the_discriminators_ascend_their_values(data, monkeypatch):
@@ -113,18 +114,18 @@ def test_the_discriminators_ascend_their_values(data, monkeypatch):
     sample = recipe._see(make_batch(data))
     made = 1 - sample.x
     f = torch.rand(len(made), OPTIONS.identity_dim) * 0.01
-    monkeypatch.setattr(recipe, "judge_attributes", lambda x, codes: (x == sample.x[:1]).flatten(1)
+    monkeypatch.setattr(recipe, "D_att", lambda x, codes: (x == sample.x[:1]).flatten(1)
                         .float().mean(dim=1))  # fmt: skip
-    for update in (lambda: recipe.update_attributes(sample, made), lambda: recipe.update_prior(f)):
+    for update in (lambda: recipe.update_D_att(sample, made), lambda: recipe.update_D_i(f)):
         seen = {}
         with monkeypatch.context() as patch:
-            patch.setattr(recipe, "_descend", lambda name, loss: seen.update({name: loss.item()}))
+            patch.setattr(recipe, "descend", lambda name, loss: seen.update({name: loss.item()}))
             losses = update()
-        assert seen == {name: loss.item() for name, loss in losses.items()}
+        assert list(seen.values()) == [loss.item() for loss in losses.values()] and len(seen) == 1
         assert all(loss > 0 for loss in seen.values()), "the values are logarithms of shares"
-    before = recipe.update_prior(f)["prior"].item()
+    before = recipe.update_D_i(f)["prior"].item()
     for _ in range(30):
-        after = recipe.update_prior(f)["prior"].item()
+        after = recipe.update_D_i(f)["prior"].item()
     assert after < before
 
 
@@ -134,10 +135,13 @@ def test_the_discriminators_ascend_their_values(data, monkeypatch):
 @pytest.mark.parametrize("generated", [0, 1, 5])
 def test_it_sees_as_many_generated_faces_as_asked_for(data, generated, monkeypatch):
     recipe, batch = make_recipe(data, generated=generated, augmentation=STILL), make_batch(data)
-    seen, codes, decode = [], [], recipe.generator.decode
+    seen, codes = [], []
     recipe.expression.register_forward_pre_hook(lambda module, inputs: seen.extend(inputs))
-    monkeypatch.setattr(recipe.generator, "decode", lambda f, code: (
-        codes.append(code), decode(f, code))[1])  # fmt: skip
+    if generated:
+        G_dec = recipe.plain("G").G_dec
+        decode = G_dec.forward
+        monkeypatch.setattr(G_dec, "forward", lambda f, code: (
+            codes.append(code), decode(f, code))[1])  # fmt: skip
     recipe.step(batch)
     assert [len(each) for each in seen] == [8] * (generated + 1)
 
@@ -158,7 +162,7 @@ def test_generated_faces_teach_the_expression_of_their_codes(data):
     bars = torch.zeros(8, 1, 56, 56)
     for label in range(8):
         bars[label, :, 7 * label : 7 * label + 7] = 1
-    recipe.generator.decode = lambda f, code: bars[code[:, :8].argmax(dim=1)]
+    recipe.plain("G").G_dec.forward = lambda f, code: bars[code[:, :8].argmax(dim=1)]
     pixels, target = recipe._generated(torch.zeros(16, 50))
     expected = bars[target.argmax(dim=1)]
     torch.testing.assert_close(pixels, expected, atol=1e-4, rtol=0)
@@ -168,13 +172,13 @@ def test_generated_faces_teach_the_expression_of_their_codes(data):
 def test_its_gradient_is_that_of_the_mean_over_all_faces(data, monkeypatch):
     recipe, batch = make_recipe(data, generated=5, augmentation=STILL, clip=1e9), make_batch(data)
     found, errors = {}, []
-    monkeypatch.setattr(recipe.optimizer, "step", lambda: found.update(
+    monkeypatch.setattr(recipe.optimizers["model"], "step", lambda: found.update(
         {name: weight.grad.clone() for name, weight in recipe.model.expression.named_parameters()}))
-    monkeypatch.setattr(recipe.schedule, "step", lambda: None)
+    monkeypatch.setattr(recipe.schedules["model"], "step", lambda: None)
     generate = recipe._generated
     monkeypatch.setattr(recipe, "_generated", lambda f: errors.append(generate(f)) or errors[-1])
     torch.manual_seed(1)
-    recipe.update_classifier(batch, torch.zeros(8, 50))
+    recipe.update_C_exp(batch, torch.zeros(8, 50))
     recipe.model.zero_grad()
 
     torch.manual_seed(1)
@@ -221,9 +225,11 @@ def test_without_generated_faces_it_is_the_baseline_bit_for_bit(data):
         trainer.step(batch)
         trainer.step(batch)
         found.append(trainer.state())
-    assert found[0].keys() == found[1].keys() == {"model", "optimizer", "schedule"}
-    for name, tensor in found[1]["model"].items():
-        assert torch.equal(tensor, found[0]["model"][name]), name
+    assert found[0].keys() == found[1].keys() == {"networks", "optimizers", "schedules"}
+    for part in found[1]:
+        assert found[0][part].keys() == found[1][part].keys()
+    for name, tensor in found[1]["networks"].items():
+        assert torch.equal(tensor, found[0]["networks"][name]), name
 
 
 def test_a_mirrored_face_has_the_mirrored_pose(data):
@@ -248,7 +254,7 @@ def test_64_faces_are_learnt_and_made_again(data):
     """Both halves of the method at once: the classifier knows them, and G makes them again."""
     recipe, batch = make_recipe(data, augmentation=STILL, schedule="paper"), make_batch(data, 64)
     assert len(batch.faces) == 64
-    recipe.optimizers["generator"].param_groups[0]["lr"] = 1e-3
+    recipe.optimizers["G"].param_groups[0]["lr"] = 1e-3
     log = [recipe.step(batch) for _ in range(25)]
     first, last = ({name: loss.item() for name, loss in row.items()} for row in (log[0], log[-1]))
     assert last["content"] < 0.6 * first["content"]
@@ -273,7 +279,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(run, tiny_data, data, tmp_pat
     options = dataclasses.replace(OPTIONS, mixup=0.2, dropout=0.1)
     how = fit_options(tiny_data, tmp_path / "broken", batch_size=32)
     fit_interrupted(monkeypatch, "joint_pose_expression", how, options, data)
-    assert_same_end(run, how.run, "model", "networks")
+    assert_same_end(run, how.run, "networks")
 
 
 @pytest.mark.slow
@@ -303,7 +309,7 @@ def test_the_grid_is_expressions_by_poses(run, tiny_data, tiny_run, data, monkey
     recipe.networks.load_state_dict(state)
     code = recipe.codes(torch.tensor([3]), torch.tensor([6]))
     with torch.no_grad():
-        expected, _ = recipe.generator(torch.from_numpy(faces[1:]), code)
+        expected, _ = recipe.G(torch.from_numpy(faces[1:]), code)
     np.testing.assert_allclose(grids[1, 6, 3], expected[0], atol=1e-5)
     assert main(["visualize", "codes", "--run", str(tiny_run), *arguments]) == 1
     assert "a run of baseline that generates no faces" in capsys.readouterr().err

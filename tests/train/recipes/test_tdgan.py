@@ -33,10 +33,10 @@ def make_batch(data, count=6):
 
 
 def parts(recipe) -> dict[str, nn.Module]:
-    generator, expression = recipe.generator, recipe.model.expression
+    G, expression = recipe.plain("G"), recipe.model.expression
     modules = (
-        expression.encoder, expression.classifier, recipe.model.pose, generator.faces,
-        generator.embedding, generator.decoder, recipe.judge_f, recipe.judge_e,
+        expression.encoder, expression.classifier, recipe.model.pose, G.E_f,
+        G.Emb, G.D_g, recipe.D_f, recipe.D_e,
     )  # fmt: skip
     return dict(zip(PARTS, modules, strict=True))
 
@@ -50,8 +50,8 @@ def with_gradient(recipe) -> set[str]:
 
 def generated(recipe, batch):
     sample, pose = recipe._see(batch)
-    return sample, pose, recipe.generate(
-        sample.i_f, sample.i_e, recipe.generator.noise(sample.i_f)
+    return sample, pose, recipe.G(
+        sample.i_f, sample.i_e, recipe.plain("G").noise(sample.i_f)
     )  # fmt: skip
 
 
@@ -62,10 +62,10 @@ def test_each_update_changes_what_it_may_and_leaves_no_gradient(data, people):
     recipe, batch = make_recipe(data, people), make_batch(data)
     sample, pose, made = generated(recipe, batch)
     updates = {
-        ("D_f",): lambda: recipe.update_face_judge(sample, made.image.detach()),
-        ("D_e",): lambda: recipe.update_expression_judge(sample),
-        ("M_ER", "pose"): lambda: recipe.update_recognition(sample, made.d_e, batch, pose),
-        ("E_e", "E_f", "Emb", "D_g"): lambda: recipe.update_generator(sample, made),
+        ("D_f",): lambda: recipe.update_D_f(sample, made.image.detach()),
+        ("D_e",): lambda: recipe.update_D_e(sample),
+        ("M_ER", "pose"): lambda: recipe.update_M_ER(sample, made.d_e, batch, pose),
+        ("E_e", "E_f", "Emb", "D_g"): lambda: recipe.update_G(sample, made),
     }
     for changed, update in updates.items():
         assert changed_by(parts(recipe), update) == set(changed)
@@ -78,8 +78,8 @@ def test_each_update_changes_what_it_may_and_leaves_no_gradient(data, people):
 def test_the_gradient_of_m_er_ends_at_the_representation(data, people, monkeypatch):
     recipe, batch = make_recipe(data, people), make_batch(data)
     sample, pose, made = generated(recipe, batch)
-    monkeypatch.setattr(recipe, "update", lambda losses: losses["expression"].backward())
-    recipe.update_recognition(sample, made.d_e, batch, pose)
+    monkeypatch.setattr(recipe, "descend", lambda name, loss: None)
+    recipe.update_M_ER(sample, made.d_e, batch, pose)["expression"].backward()
     assert with_gradient(recipe) == {"M_ER"}
 
 
@@ -90,8 +90,8 @@ def test_discriminators_and_the_frozen_network_get_no_gradient_from_the_generato
     monkeypatch.setattr(tdgan, "load_identity", lambda spec: identity)
     recipe = make_recipe(data, people, perceptual="stand-in")
     sample, _, made = generated(recipe, make_batch(data))
-    monkeypatch.setattr(recipe, "_descend", lambda name, loss: loss.backward())
-    recipe.update_generator(sample, made)
+    monkeypatch.setattr(recipe, "descend", lambda name, loss: loss.backward())
+    recipe.update_G(sample, made)
     assert with_gradient(recipe) == {"E_e", "E_f", "Emb", "D_g"}
     assert all(w.grad is None and not w.requires_grad for w in identity.parameters())
     assert all(w.requires_grad for name in ("D_f", "D_e") for w in parts(recipe)[name].parameters())
@@ -122,11 +122,11 @@ def test_l_p_is_of_e_f_which_learns_nothing_from_being_the_yardstick(data, peopl
     sample, _, made = generated(recipe, make_batch(data, 2))
     i_g = made.image.detach().requires_grad_()
     found = recipe._perceptual(sample, made._replace(image=i_g))
-    expected = 2 * (made.d_f - recipe.generator.faces.maps(i_g)).abs().mean()
+    expected = 2 * (made.d_f - recipe.plain("G").E_f.maps(i_g)).abs().mean()
     torch.testing.assert_close(found, expected)
     found.backward()
     assert i_g.grad.any() and not with_gradient(recipe)
-    assert all(weight.requires_grad for weight in recipe.generator.faces.parameters())
+    assert all(weight.requires_grad for weight in recipe.plain("G").E_f.parameters())
 
 
 TERMS = {"lambda_gf": 0.0, "lambda_ge": 0.0, "lambda_d": 0.0, "lambda_p": 0.0}
@@ -136,22 +136,22 @@ TERMS = {"lambda_gf": 0.0, "lambda_ge": 0.0, "lambda_d": 0.0, "lambda_p": 0.0}
 def test_each_term_reaches_both_branches(data, people, monkeypatch, term):
     recipe = make_recipe(data, people, **(TERMS | {term: 1.0}))
     sample, _, made = generated(recipe, make_batch(data))
-    monkeypatch.setattr(recipe, "_descend", lambda name, loss: loss.backward())
-    recipe.update_generator(sample, made)
+    monkeypatch.setattr(recipe, "descend", lambda name, loss: loss.backward())
+    recipe.update_G(sample, made)
     assert with_gradient(recipe) == {"E_e", "E_f", "Emb", "D_g"}
 
 
 def test_the_generator_descends_equation_9(data, people, monkeypatch):
     weights = {"lambda_gf": 2.0, "lambda_ge": 3.0, "lambda_d": 5.0, "lambda_p": 7.0}
     recipe, seen = make_recipe(data, people, **weights), {}
-    monkeypatch.setattr(recipe, "_descend", lambda name, loss: seen.update({name: loss.item()}))
+    monkeypatch.setattr(recipe, "descend", lambda name, loss: seen.update({name: loss.item()}))
     sample, _, made = generated(recipe, make_batch(data))
     losses = {
-        name: loss.item() for name, loss in recipe.update_generator(sample, made).items()
+        name: loss.item() for name, loss in recipe.update_G(sample, made).items()
     }
     expected = 2 * losses["person_of_made"] + 3 * losses["expression_of_made"]
     expected += losses["consistency"] + losses["perceptual"]
-    assert seen == {"generator": pytest.approx(expected, rel=1e-5)}
+    assert seen == {"G": pytest.approx(expected, rel=1e-5)}
 
 
 def test_the_discriminators_ascend_equation_5(data, people):
@@ -160,7 +160,7 @@ def test_the_discriminators_ascend_equation_5(data, people):
 
     def update():
         i_g = made.image.detach()
-        losses = recipe.update_face_judge(sample, i_g) | recipe.update_expression_judge(sample)
+        losses = recipe.update_D_f(sample, i_g) | recipe.update_D_e(sample)
         return {name: loss.item() for name, loss in losses.items()}
 
     first = update()
@@ -172,13 +172,13 @@ def test_the_discriminators_ascend_equation_5(data, people):
 
 def test_d_f_is_updated_at_every_so_many_th_step(data, people, monkeypatch):
     recipe, batch = make_recipe(data, people, judge_every=3), make_batch(data, 4)
-    updated, descend = [], recipe._descend
+    updated, descend = [], recipe.descend
     monkeypatch.setattr(
-        recipe, "_descend", lambda name, loss: (updated.append(name), descend(name, loss))
+        recipe, "descend", lambda name, loss: (updated.append(name), descend(name, loss))
     )
     losses = [recipe.step(batch)["judge_f"].item() for _ in range(4)]
-    judges = [name for name in updated if name.startswith("judge")]
-    assert judges == ["judge_e", "judge_f", "judge_e", "judge_e", "judge_e", "judge_f"]
+    judges = [name for name in updated if name.startswith("D_")]
+    assert judges == ["D_e", "D_f", "D_e", "D_e", "D_e", "D_f"]
     assert losses[1] == losses[2] == 0 and losses[0] > 3 * 0.5, "as if of all three"
 
 
@@ -186,16 +186,16 @@ def test_made_faces_are_shown_to_d_f_alone_and_as_fake(data, people, monkeypatch
     recipe = make_recipe(data, people)
     sample, _, made = generated(recipe, make_batch(data))
     seen, values = {}, []
-    for name in ("see_person", "see_expression"):
+    for name in ("D_f", "D_e"):
         getattr(recipe, name).register_forward_pre_hook(
             lambda module, inputs, name=name: seen.update({name: inputs[0]})
         )
     value = tdgan.face_value
     monkeypatch.setattr(tdgan, "face_value", lambda *what: (values.append(what), value(*what))[1])
-    recipe.update_face_judge(sample, made.image.detach())
-    recipe.update_expression_judge(sample)
-    assert torch.equal(seen["see_person"], torch.cat([sample.i_f, made.image]))
-    assert torch.equal(seen["see_expression"], sample.i_e)
+    recipe.update_D_f(sample, made.image.detach())
+    recipe.update_D_e(sample)
+    assert torch.equal(seen["D_f"], torch.cat([sample.i_f, made.image]))
+    assert torch.equal(seen["D_e"], sample.i_e)
     real, person, fake = values[0]
     assert real.shape == fake.shape == (6, len(NAMES) + 1) and torch.equal(person, sample.person)
 
@@ -205,7 +205,7 @@ def test_both_inputs_are_made_again_by_the_right_branches(data, people, monkeypa
     recipe = make_recipe(data, people)
     sample, _, made = generated(recipe, make_batch(data))
     seen, compared, i_g = [], [], made.image
-    recipe.generate.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
+    recipe.G.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
     loss = tdgan.consistency_loss
     monkeypatch.setattr(
         tdgan, "consistency_loss", lambda *what: (compared.append(what), loss(*what))[1]
@@ -223,17 +223,17 @@ def test_without_dic_nothing_is_made_again(data, people):
     recipe = make_recipe(data, people, dic=False)
     sample, _, made = generated(recipe, make_batch(data))
     passes = []
-    recipe.generate.register_forward_pre_hook(lambda module, inputs: passes.append(inputs))
-    losses = recipe.update_generator(sample, made)
+    recipe.G.register_forward_pre_hook(lambda module, inputs: passes.append(inputs))
+    losses = recipe.update_G(sample, made)
     assert not passes and set(losses) == {"person_of_made", "expression_of_made", "perceptual"}
 
 
 def test_batch_normalisation_remembers_the_inputs_alone(data, people):
     recipe = make_recipe(data, people)
     sample, _, made = generated(recipe, make_batch(data))
-    norms = [each for each in recipe.generator.modules() if isinstance(each, nn.BatchNorm2d)]
+    norms = [each for each in recipe.plain("G").modules() if isinstance(each, nn.BatchNorm2d)]
     before = [norm.running_mean.clone() for norm in norms]
-    recipe.update_generator(sample, made)
+    recipe.update_G(sample, made)
     assert norms and all(torch.equal(n.running_mean, b) for n, b in zip(norms, before, strict=True))
     assert all(norm.momentum == 0.1 for norm in norms)
 
@@ -288,7 +288,9 @@ def test_cnn_base_is_the_encoder_and_m_er_from_end_to_end(data):
              "pose": recipe.model.pose}  # fmt: skip
     assert changed_by(moved, lambda: recipe.step(batch)) == set(moved)
     assert set(recipe.step(batch)) == {"expression", "yaw_bin", "pose"}
-    assert set(recipe.state()) == {"model", "optimizer", "schedule"}
+    state = recipe.state()
+    assert set(state["optimizers"]) == set(state["schedules"]) == {"model"}
+    assert all(name.startswith("model.") for name in state["networks"])
 
 
 def test_cnn_base_and_tdgan_keep_the_same_networks(data, people):
