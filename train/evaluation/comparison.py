@@ -15,7 +15,8 @@ from train.evaluation.cost import Cost
 from train.evaluation.evaluate import result_name
 from train.files import read_json, whole, write_json, write_text
 from train.pose import YAW_BIN_EDGES
-from train.recipes.methods import METHODS, SWITCHES, switched_off, title_of
+from train.recipes import RECIPES
+from train.recipes.methods import METHODS, in_force, switched_off, title_of
 from train.runs.decision import Prior
 from train.runs.folder import RunFolder
 
@@ -132,9 +133,9 @@ def by_method(results: Sequence[Result]) -> list[MethodResult]:
 
 def _check_alike(title: str, group: Sequence[Result]) -> None:
     seeds: dict[int, Result] = {}
-    first = group[0].options | group[0].fit
+    first = in_force(group[0].recipe, group[0].options) | group[0].fit
     for result in group:
-        other = result.options | result.fit
+        other = in_force(result.recipe, result.options) | result.fit
         changed = sorted(key for key in first if first[key] != other.get(key) and key not in PLACE)
         if changed:
             raise UserError(
@@ -194,12 +195,12 @@ def _arrays(spreads: Sequence[Spread | None]) -> tuple[np.ndarray, np.ndarray]:
 
 def ablation_table(methods: Sequence[MethodResult]) -> Table:
     """Table 9's form: which losses and modules IPD-FER uses, and its accuracy in percent."""
-    rows = []
+    rows, (_, *switches) = [], RECIPES["ipd_fer"].switches  # the first is pose, of Table 8
     for method in methods:
         first = method.results[0]
-        off = switched_off(first.options)
+        off = switched_off(first.recipe, first.options)
         if first.recipe == "ipd_fer" and "pose" not in off:
-            marks = ["✗" if switch in off else "✓" for switch in SWITCHES[1:]]
+            marks = ["✗" if switch in off else "✓" for switch in switches]
             rows.append([*marks, _percent(method.spread("accuracy"))])
     # The paper's order: what lacks the first comes first, what lacks nothing last ("✗" > "✓").
     rows.sort(key=lambda row: row[:4], reverse=True)

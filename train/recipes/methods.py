@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from train.recipes import RECIPES
+from train.recipes.recipe import Recipe
+
 INCEPTION = {
     "resnet18": "inception",
     "resnet18-half": "inception-56",
@@ -46,33 +49,37 @@ METHODS = {
     "tdgan": Method("TDGAN", "tdgan", networks=INCEPTION),
 }
 
-SWITCHES = ("pose", "confusion", "cos", "id", "discriminator")
-"""Of IPD-FER; the last four are the columns of Table 9."""
 
-FDRL_SWITCHES = ("fdn", "intra", "inter")
-"""The columns of FDRL's Table 2."""
-
-TDGAN_SWITCHES = ("gan", "dic")
-"""CNN-Base, and the row of TDGAN's Table V."""
-
-ALL_SWITCHES = SWITCHES + FDRL_SWITCHES + TDGAN_SWITCHES
-
-VALUES = ("generated",)
-"""Options that make one recipe several methods by their values."""
+def switched_off(recipe: str, options: Mapping) -> tuple[str, ...]:
+    """The switches of a recipe that its options, as config.json holds them, turn off: by
+    themselves, or by weights of 0."""
+    return tuple(
+        name
+        for name, weights in _kind(recipe).switches.items()
+        if options.get(name) is False
+        or (weights and all(options.get(weight) == 0 for weight in weights))
+    )
 
 
-def switched_off(options: Mapping) -> tuple[str, ...]:
-    """The switches that a recipe's options, as config.json holds them, turn off."""
-    return tuple(name for name in ALL_SWITCHES if options.get(name) is False)
+def in_force(recipe: str, options: Mapping) -> dict:
+    """The options, whichever way a switch was turned off: it is off and its weights are 0."""
+    off, switches = switched_off(recipe, options), _kind(recipe).switches
+    zeroes = {weight: 0.0 for name in off for weight in switches[name] if weight in options}
+    return {**options, **{name: False for name in off if name in options}, **zeroes}
 
 
 def title_of(recipe: str, options: Mapping) -> str:
     """What to call the method of a run; options as config.json holds them."""
-    off = switched_off(options)
+    off = switched_off(recipe, options)
     known = (method for method in METHODS.values() if method.has_values(options))
     titles = {(method.recipe, method.without): method.title for method in known}
     if (recipe, off) in titles:
         return titles[recipe, off]
-    values = "".join(f", {name} {options[name]}" for name in VALUES if name in options)
+    valued = (name for name in _kind(recipe).values if name in options)
+    values = "".join(f", {name} {options[name]}" for name in valued)
     without = f" without {', '.join(off)}" if off else ""
     return f"{titles.get((recipe, ()), recipe)}{without}{values}"
+
+
+def _kind(recipe: str) -> type[Recipe]:
+    return RECIPES.get(recipe, Recipe)

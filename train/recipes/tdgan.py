@@ -226,7 +226,7 @@ class Tdgan(Baseline):
         with statistics_kept(self.plain("G")):
             L_D = self._consistency(sample, made.image) if λ_D else 0.0
             L_P = self._perceptual(sample, made) if λ_P else 0.0
-        self.descend("G", L_C + L_D + L_P)
+        self.descend("G", L_C + L_D + L_P)  # type: ignore[arg-type]  # not all are left out
         made_as_meant = {"person_of_made": -on_person, "expression_of_made": -on_expression}
         return used(**made_as_meant, consistency=L_D, perceptual=L_P)
 

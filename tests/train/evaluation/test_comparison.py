@@ -80,6 +80,15 @@ def test_runs_of_a_method_differ_in_the_seed_alone():
         by_method([])
 
 
+def test_a_weight_of_0_is_the_same_method_as_its_switch():
+    off = result("ipd_fer", off=("cos",), beta1=0.5)
+    zero = result("ipd_fer", seed=1, beta1=0.0)
+    (method,) = by_method([off, zero])
+    assert method.title == "IPD-FER without L_cos" and len(method.results) == 2
+    assert title_of("ipd_fer", {"lambda1": 0.0, "lambda2": 0.0}) == "IPD-FER without D"
+    assert title_of("ipd_fer", {"lambda1": 0.0, "lambda2": 0.1}) == "IPD-FER"
+
+
 def test_table_8s_form(methods):
     table = pose_table(methods)
     assert table.columns[:4] == ["Test set", "Number", "baseline", "IPD-FER"]
