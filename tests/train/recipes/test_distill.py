@@ -70,9 +70,7 @@ def test_a_teacher_of_other_classes_is_one_clear_line(tiny_copy, tiny_run):
 def test_of_several_teachers_the_mean_is_learnt(tiny_copy, tiny_run, monkeypatch):
     data = read_prepared(tiny_copy)
     said = {"one": np.full((128, 8), 0.1, np.float32), "two": np.full((128, 8), 0.3, np.float32)}
-    monkeypatch.setattr(
-        train.data.teacher, "teacher_probabilities", lambda run, *_: said[run.name]
-    )
+    monkeypatch.setattr(train.data.teacher, "teacher_probabilities", lambda run, *_: said[run.name])
     recipe = Distill(DistillOptions(teacher=(Path("one"), Path("two"))), data.classes)
     fabric = SimpleNamespace(device=CPU)
     found = recipe.prepare(data, tiny_copy, fabric)

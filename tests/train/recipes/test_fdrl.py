@@ -88,7 +88,7 @@ POSE = {"yaw_bin", "pose"}
 
 
 @pytest.mark.parametrize(
-    "off, moved, losses",
+    ("off", "moved", "losses"),
     [
         ("", {"decompose", "intra", "inter", "latent centres", "class centres"},
          {"expression", "compactness", "balance", "distribution"}),
@@ -123,7 +123,8 @@ def test_no_gradient_reaches_the_centres_and_the_losses_see_them_before_they_mov
         found = recipe.model.expression.analyse(pixels)
     losses = recipe.expression_losses(pixels, batch.target, batch.label)
     assert losses["compactness"].item() == pytest.approx(
-        equations.compactness_loss(found.latent, torch.zeros(9, 128)).item(), rel=1e-4)
+        equations.compactness_loss(found.latent, torch.zeros(9, 128)).item(), rel=1e-4
+    )
     assert losses["distribution"].item() == pytest.approx(
         equations.distribution_loss(found.intra_weights, batch.label, torch.full((8, 9), 3.0))
         .item(), rel=1e-4)  # fmt: skip
@@ -133,7 +134,8 @@ def test_no_gradient_reaches_the_centres_and_the_losses_see_them_before_they_mov
 
     # Eight faces of each latent feature; of a class, those that have it.
     np.testing.assert_allclose(
-        recipe.latent_centres.values, 0.5 * found.latent.sum(dim=0) / 9, rtol=1e-3, atol=1e-4)
+        recipe.latent_centres.values, 0.5 * found.latent.sum(dim=0) / 9, rtol=1e-3, atol=1e-4
+    )
     own = found.intra_weights[batch.label == 0]
     np.testing.assert_allclose(
         recipe.class_centres.values[0], 3 + 0.5 * (own - 3).sum(dim=0) / (1 + len(own)),
@@ -162,8 +164,14 @@ def test_labels_are_the_majority_or_the_votes(data, monkeypatch):
     batch.target = torch.full_like(batch.target, 1 / 8)
     for hard, expected in ((True, 1.0), (False, 1 / 8)):
         recipe, seen = make_recipe(data, hard_labels=hard), []
-        monkeypatch.setattr(recipe, "expression_losses", lambda pixels, target, label: (
-            seen.append((target, label)), {"expression": recipe.expression(pixels).sum()})[1])
+        monkeypatch.setattr(
+            recipe,
+            "expression_losses",
+            lambda pixels, target, label, recipe=recipe, seen=seen: (
+                seen.append((target, label)),
+                {"expression": recipe.expression(pixels).sum()},
+            )[1],
+        )
         recipe.step(batch)
         ((target, label),) = seen
         assert target.max() == expected and torch.equal(label, batch.label)

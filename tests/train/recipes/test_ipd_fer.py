@@ -177,9 +177,10 @@ def test_the_generator_is_to_make_the_prepared_face_mirrored_where_x_is(data, ti
     recipe = make_recipe(data, tiny_data)
     batch = make_batch(recipe, data)
     sample, prepared = recipe._see(batch), recipe.model.expression_input(batch.faces)
-    mirrored = [torch.equal(one, other.flip(2)) for one, other in zip(sample.real, prepared)]
-    as_it_is = [torch.equal(one, other) for one, other in zip(sample.real, prepared)]
-    assert any(mirrored) and any(as_it_is) and all(map(any, zip(mirrored, as_it_is)))
+    pairs = list(zip(sample.real, prepared, strict=True))
+    mirrored = [torch.equal(one, other.flip(2)) for one, other in pairs]
+    as_it_is = [torch.equal(one, other) for one, other in pairs]
+    assert any(mirrored) and any(as_it_is) and all(map(any, zip(mirrored, as_it_is, strict=True)))
     assert not torch.allclose(sample.real, sample.x, atol=0.1)
 
 
@@ -233,7 +234,7 @@ def run(tiny_data, data, tmp_path_factory):
 
 @pytest.mark.slow
 def test_the_tiny_task_is_learnt_and_drawn(run):
-    rows = list(csv.DictReader(open(run / "log.csv")))
+    rows = list(csv.DictReader((run / "log.csv").read_text().splitlines()))
     first, last = (float(row["loss_reconstruction"]) for row in (rows[0], rows[-1]))
     assert last < 0.8 * first
     assert float(rows[-1]["loss_expression"]) < 0.6 * float(rows[0]["loss_expression"])

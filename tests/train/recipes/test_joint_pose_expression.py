@@ -119,7 +119,9 @@ def test_the_discriminators_ascend_their_values(data, monkeypatch):
     for update in (lambda: recipe.update_D_att(sample, made), lambda: recipe.update_D_i(f)):
         seen = {}
         with monkeypatch.context() as patch:
-            patch.setattr(recipe, "descend", lambda name, loss: seen.update({name: loss.item()}))
+            patch.setattr(
+                recipe, "descend", lambda name, loss, seen=seen: seen.update({name: loss.item()})
+            )
             losses = update()
         assert list(seen.values()) == [loss.item() for loss in losses.values()] and len(seen) == 1
         assert all(loss > 0 for loss in seen.values()), "the values are logarithms of shares"
@@ -172,8 +174,16 @@ def test_generated_faces_teach_the_expression_of_their_codes(data):
 def test_its_gradient_is_that_of_the_mean_over_all_faces(data, monkeypatch):
     recipe, batch = make_recipe(data, generated=5, augmentation=STILL, clip=1e9), make_batch(data)
     found, errors = {}, []
-    monkeypatch.setattr(recipe.optimizers["model"], "step", lambda: found.update(
-        {name: weight.grad.clone() for name, weight in recipe.model.expression.named_parameters()}))
+    monkeypatch.setattr(
+        recipe.optimizers["model"],
+        "step",
+        lambda: found.update(
+            {
+                name: weight.grad.clone()
+                for name, weight in recipe.model.expression.named_parameters()
+            }
+        ),
+    )
     monkeypatch.setattr(recipe.schedules["model"], "step", lambda: None)
     generate = recipe._generated
     monkeypatch.setattr(recipe, "_generated", lambda f: errors.append(generate(f)) or errors[-1])

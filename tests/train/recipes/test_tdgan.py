@@ -146,9 +146,7 @@ def test_the_generator_descends_equation_9(data, people, monkeypatch):
     recipe, seen = make_recipe(data, people, **weights), {}
     monkeypatch.setattr(recipe, "descend", lambda name, loss: seen.update({name: loss.item()}))
     sample, _, made = generated(recipe, make_batch(data))
-    losses = {
-        name: loss.item() for name, loss in recipe.update_G(sample, made).items()
-    }
+    losses = {name: loss.item() for name, loss in recipe.update_G(sample, made).items()}
     expected = 2 * losses["person_of_made"] + 3 * losses["expression_of_made"]
     expected += losses["consistency"] + losses["perceptual"]
     assert seen == {"G": pytest.approx(expected, rel=1e-5)}
