@@ -9,7 +9,8 @@ A frame's way, room by room, from the ground floor up; an import goes only down:
   while a face is still, quick when it changes. `reference`: a face read against its person's own
   rest, with `capture` and `number_file`.
 - `detection/`: MTCNN finds faces, the finder and the tracker follow them.
-- `recognise`: the expression network on aligned faces. `output/`: overlay, window, video, records.
+- `recognise`: the expression network on aligned faces. `neutral`: whose rest is known. `output/`:
+  overlay, window, video, records.
 - `pipeline`: a frame in, faces out.
 - `run`: frames through the pipeline, onto the screen and into the files.
 - `measure/`: `bench`, `soak`, `still`, and what a reference of the resting face gains. `web/`: the

@@ -42,6 +42,7 @@ class NeutralFaces:
         self._owned: dict[int, _Owned] = {}
         self._given: _Owned | None = None
         self._capture: Capture | None = None
+        self._wanted: int | None = None
         self._learning: dict[int, Adaptation] = {}
         self._ids: list[int] = []
         self._done_at = self._lost_at = 0.0
@@ -114,7 +115,8 @@ class NeutralFaces:
         self.lost = self.progress = None
         without = [track_id for track_id in self._ids if track_id not in self._owned]
         nearest = not without or without[0] == self._ids[0]
-        self._capture = Capture(self.population, None if nearest else without[0])
+        self._wanted = None if nearest else without[0]
+        self._capture = Capture(self.population, self._wanted)
 
     def end_capture(self) -> None:
         """Give up the capture at work."""
@@ -185,6 +187,8 @@ class NeutralFaces:
         for track_id in self._owned.keys() - alive:
             self.drop(track_id)
             self.lost, self._lost_at = track_id, time
+        if self._capture and self._wanted is not None and self._wanted not in alive:
+            self._wanted, self._capture = None, Capture(self.population)
         for track_id in self._learning.keys() - alive:
             del self._learning[track_id]
         if self.lost is not None and time - self._lost_at > OFFERED:

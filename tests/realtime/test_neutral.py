@@ -138,6 +138,17 @@ def test_the_second_capture_takes_who_has_none_and_reads_the_network_alone(neutr
     np.testing.assert_allclose(neutral.captured.mean, first.mean, atol=1e-6)
 
 
+def test_a_capture_does_not_wait_for_a_face_that_never_comes_back(neutral, reference):
+    frames = list(resting(np.random.default_rng(5), 120, offset=-2.0))
+    neutral.give(reference, 1)
+    read(neutral, [seen(rest(), 1, 200), seen(rest(), 2)])
+    neutral.begin_capture()
+    read(neutral, [seen(rest(), 1, 200), seen(rest(), 2)], 0.1)
+    assert neutral.progress.track_id == 2
+    captured(neutral, lambda index: [seen(frames[index], 1)], 5.0)
+    assert neutral.owners == [1] and neutral.captured.frames >= 20
+
+
 def test_a_capture_can_be_given_up(neutral):
     neutral.begin_capture()
     read(neutral, [seen(rest())])
