@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from engine.contract import EngineError
 from engine.output import write
-from engine.session import EngineError
 
 
 class SinkError(Exception):
