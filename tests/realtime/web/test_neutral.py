@@ -117,6 +117,7 @@ def labels_for(page, seconds):
     )
 
 
+@pytest.mark.slow
 @needs_london
 def test_the_button_turns_a_faint_smile_from_neutral_to_happiness(page, server):
     assert part(page, "neutral").is_disabled()
