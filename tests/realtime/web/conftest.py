@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -48,23 +49,32 @@ def server(tmp_path_factory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def browser(tmp_path_factory) -> Iterator[Browser]:
-    """Chromium whose camera shows a face turned to the image's right."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
+def chromium() -> Iterator[Callable[[Path], Browser]]:
+    """Starts a Chromium whose camera shows a clip; one Playwright serves all, for it has a loop."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if program is None:
         pytest.skip("needs Chromium: apt-get install chromium")
-    clip = write_clip(tmp_path_factory.mktemp("camera") / "clip.mjpeg")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=[
-                "--no-sandbox",
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-video-capture={clip}",
-            ],
-        )
-        yield browser
-        browser.close()
+
+        def launch(clip: Path) -> Browser:
+            return playwright.chromium.launch(
+                executable_path=program,
+                args=[
+                    "--no-sandbox",
+                    "--use-fake-device-for-media-stream",
+                    f"--use-file-for-fake-video-capture={clip}",
+                ],
+            )
+
+        yield launch
+
+
+@pytest.fixture(scope="session")
+def browser(chromium, tmp_path_factory) -> Iterator[Browser]:
+    """Chromium whose camera shows a face turned to the image's right."""
+    browser = chromium(write_clip(tmp_path_factory.mktemp("camera") / "clip.mjpeg"))
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
 """A visitor's neutral face: captured in the stream by a button, and gone with it."""
 
-import shutil
-
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
 
 from realtime.capture import REST
 from realtime.web.networks import Networks
@@ -80,28 +77,17 @@ def faint_clip(tmp_path_factory):
 
 
 @pytest.fixture
-def page(server, faint_clip):
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        pytest.skip("needs Chromium: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium,
-            args=[
-                "--no-sandbox",
-                "--use-fake-device-for-media-stream",
-                f"--use-file-for-fake-video-capture={faint_clip}",
-            ],
-        )
-        context = browser.new_context(viewport={"width": 1280, "height": 900})
-        context.grant_permissions(["camera"])
-        page = context.new_page()
-        page.on("pageerror", lambda error: print("page error:", error))
-        page.set_default_timeout(60_000)
-        page.goto(server.url)
-        page.get_by_role("tab", name="Live").click()
-        yield page
-        browser.close()
+def page(server, chromium, faint_clip):
+    browser = chromium(faint_clip)
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context.grant_permissions(["camera"])
+    page = context.new_page()
+    page.on("pageerror", lambda error: print("page error:", error))
+    page.set_default_timeout(60_000)
+    page.goto(server.url)
+    page.get_by_role("tab", name="Live").click()
+    yield page
+    browser.close()
 
 
 def labels_for(page, seconds):
