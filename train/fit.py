@@ -33,6 +33,9 @@ UNFINISHED = 3
 
 Options = TypeVar("Options")
 
+SAMPLE = 512
+"""Training faces of which a start may take statistics."""
+
 CHECK_EVERY = 50
 """Steps between looks at whether the losses are still numbers."""
 
@@ -146,6 +149,8 @@ def fit(
     recipe: Any = RECIPES[recipe_name](recipe_options, data.classes)
     if fabric.is_global_zero:  # now, as the recipe has found nothing wrong with its options
         run.start(config, resume)
+    rows = data.rows("train")
+    recipe.sample = torch.from_numpy(data.faces[rows[:: max(len(rows) // SAMPLE, 1)][:SAMPLE]])
     with fabric.rank_zero_first():
         extra = recipe.prepare(data, options.data, fabric)
     dataset = FaceDataset(data, recipe.rows(data), extra)

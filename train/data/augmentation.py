@@ -7,6 +7,7 @@ from typing import Annotated
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from train.options import Bounds, NotNegative, Share
 from train.pose import mirrored, turned
@@ -28,6 +29,13 @@ class Augmentation:
     """Probability of erasing a rectangle."""
     blur: Share = 0.15
     """Probability of a Gaussian blur."""
+    coarse: float = 0.0
+    """Probability that a face is one of fewer pixels, enlarged, as one far from the camera is."""
+    surroundings: float = 0.0
+    """Probability that what lies around the face is another picture's."""
+    stretch: float = 0.0
+    """Fraction by which a face is made wider or narrower, and smoothly bent: other people's
+    proportions, the same expression."""
 
 
 class Augmenter:
@@ -45,6 +53,8 @@ class Augmenter:
             padding_mode="border",
             p=1.0,
         )
+        self.stretch, self.coarse = options.stretch, options.coarse
+        self.surroundings = options.surroundings
         self.look = [
             K.ColorJiggle(brightness=options.light, contrast=options.light, p=0.8)
             if options.light
@@ -61,14 +71,71 @@ class Augmenter:
     @torch.no_grad()
     def __call__(self, pixels: Tensor, pose: Tensor) -> tuple[Tensor, Tensor]:
         """New pixels (n, channels, size, size) in 0…1 and the poses (n, 3) that now hold."""
+        if self.surroundings:
+            pixels = elsewhere(pixels, self.surroundings)
         pixels = self.flip(pixels)
         flipped = self.flip.transform_matrix[:, 0, 0] < 0
         pixels = self.affine(pixels)
         matrix = self.affine.transform_matrix
         clockwise = torch.rad2deg(torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0]))
+        if self.stretch:
+            pixels = stretched(pixels, self.stretch)
+        if self.coarse:
+            pixels = coarser(pixels, self.coarse)
         for change in filter(None, self.look):
             pixels = change(pixels)
         pose = torch.where(flipped[:, None], mirrored(pose), pose)
         # As the networks' weights lie in memory; otherwise they would work a quarter slower.
         pixels = pixels.clamp(0, 1).contiguous(memory_format=torch.channels_last)
         return pixels, turned(pose, clockwise.to(pose.dtype))
+
+
+COARSEST = 0.2
+"""Least side that a coarser face has, as a share of its own."""
+
+
+def coarser(pixels: Tensor, share: float) -> Tensor:
+    """A random `share` of the pictures (n, channels, size, size) with fewer pixels, enlarged again;
+    how many is drawn for all of them together."""
+    chosen = torch.rand(len(pixels), device=pixels.device) < share
+    size = pixels.shape[2]
+    side = int(torch.randint(round(size * COARSEST), size // 2, ()))
+    small = F.interpolate(pixels[chosen], size=side, mode="area")
+    result = pixels.clone()
+    result[chosen] = F.interpolate(small, size=size, mode="bilinear", align_corners=False)
+    return result
+
+
+def stretched(pixels: Tensor, strength: float) -> Tensor:
+    """Pictures (n, channels, size, size), each wider or narrower, and sheared, by up to `strength`,
+    and bent smoothly by as much of a quarter of it."""
+    n, _, size, _ = pixels.shape
+    draw = torch.empty(n, 2, device=pixels.device).uniform_(-strength, strength)
+    matrix = torch.zeros(n, 2, 3, device=pixels.device)
+    matrix[:, 0, 0], matrix[:, 1, 1] = 1 + draw[:, 0], 1
+    matrix[:, 0, 1] = draw[:, 1] / 2
+    grid = F.affine_grid(matrix, list(pixels.shape), align_corners=False)
+    bend = torch.randn(n, 2, 5, 5, device=pixels.device) * (strength / 4)
+    bend = F.interpolate(bend, size=size, mode="bicubic", align_corners=False)
+    grid = grid + bend.permute(0, 2, 3, 1)
+    return F.grid_sample(pixels, grid.to(pixels.dtype), padding_mode="border", align_corners=False)
+
+
+FACE_ELLIPSE = (0.5, 0.62, 0.36, 0.46)
+"""Centre and half axes, as shares of the side, of the part of an aligned face that is the face."""
+
+
+def elsewhere(pixels: Tensor, share: float) -> Tensor:
+    """A random `share` of the pictures (n, channels, size, size) with hair, forehead and background
+    of another one, or of one grey: FERPlus cuts its faces so close that the border is repeated
+    there, as no camera shows it."""
+    n, _, size, _ = pixels.shape
+    x, y, wide, high = FACE_ELLIPSE
+    at = (torch.arange(size, device=pixels.device) + 0.5) / size
+    distance = (((at[None] - x) / wide) ** 2 + ((at[:, None] - y) / high) ** 2).sqrt()
+    # Soft over a tenth of the side, so that there is no edge to learn.
+    inside = ((1.15 - distance) / 0.3).clamp(0, 1)
+    other = pixels[torch.randperm(n, device=pixels.device)].flip(3)
+    chosen = (torch.rand(n, 1, 1, 1, device=pixels.device) < share).to(pixels)
+    outside = chosen * (1 - inside)
+    return pixels * (1 - outside) + other * outside

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from train.errors import UserError
 from train.networks.inception import HALVINGS, InceptionLayers
 from train.networks.mobilefacenet import FEATURE_DIM, MARGIN, MobileFaceNet, normalised
+from train.networks.mobilenet import MEAN_BGR, MobileNet
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,20 @@ class InceptionSpec(EncoderSpec):
     """One of the encoders of TDGAN's Table I."""
 
 
+@dataclass(frozen=True)
+class MobileNetSpec(EncoderSpec):
+    """A MobileNet V1; width 32 can start from the weights of a recognition network.
+
+    detail: side in pixels to which a face is averaged before it is enlarged to `size`, so that a
+    sharp face looks like those of FERPlus, which hold 48; None for the face as it is.
+    """
+
+    detail: int | None = None
+    window: tuple[int, int, int] | None = None
+    """left, top and side, in pixels, of the square of the aligned face that is seen; None for all.
+    Of FERPlus's faces the forehead is often cut off, and what is there repeats the border."""
+
+
 ENCODERS = {
     # The paper's network, for faces of 112 px.
     "resnet18": ResNetSpec(112, 3, 64, (2, 2, 2, 2), stem_stride=2),
@@ -56,6 +71,14 @@ ENCODERS = {
     "resnet10-quarter": ResNetSpec(56, 1, 16, (1, 1, 1, 1), stem_stride=2),
     # Made for phones; can start from the weights of a recognition network (train.runs.initial).
     "mobilefacenet": EncoderSpec(112, 3, 64),
+    # Likewise, and its recognition weights may be passed on. Grey as FERPlus is, or in colour.
+    "mobilenet": MobileNetSpec(112, 1, 32, detail=56),
+    "mobilenet-sharp": MobileNetSpec(112, 1, 32),
+    "mobilenet-colour": MobileNetSpec(112, 3, 32),
+    "mobilenet-160": MobileNetSpec(160, 1, 32, detail=56),
+    "mobilenet-96": MobileNetSpec(96, 1, 32, detail=48, window=(8, 16, 96)),
+    "mobilenet-96-sharp": MobileNetSpec(96, 1, 32, window=(8, 16, 96)),
+    "mobilenet-half": MobileNetSpec(112, 1, 16, detail=56),
     # That of TDGAN, with the paper's grey faces and widths; on 56 px as costly as resnet18-half,
     # and half as wide as resnet18-quarter.
     "inception": InceptionSpec(112, 1, 32),
@@ -68,21 +91,36 @@ class FaceInput(nn.Module):
     """Aligned faces as stored to what a network sees.
 
     uint8 (n, 112, 112, 3) RGB or (n, 112, 112, 1) grey → float32 (n, channels, size, size), 0 to 1.
+    detail: side to which a face is averaged before it is enlarged to `size`; None for `size`.
     """
 
     GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV has it
 
-    def __init__(self, size: int, channels: int):
+    def __init__(
+        self,
+        size: int,
+        channels: int,
+        detail: int | None = None,
+        window: tuple[int, int, int] | None = None,
+    ):
         super().__init__()
-        self.size, self.channels = size, channels
+        self.size, self.channels, self.detail = size, channels, detail or size
+        self.window = window
         self.register_buffer("grey", torch.tensor(self.GREY), persistent=False)
 
     def forward(self, faces: Tensor) -> Tensor:
-        step = faces.shape[1] // self.size
+        if self.window:
+            left, top, side = self.window
+            faces = faces[:, top : top + side, left : left + side]
+        step = max(faces.shape[1] // self.detail, 1)
         if self.channels == 1 and faces.shape[3] == 3:
-            return self._grey_of_rgb(faces, step)
-        pixels = (faces.float() / 255).permute(0, 3, 1, 2).expand(-1, self.channels, -1, -1)
-        return F.avg_pool2d(pixels, step) if step > 1 else pixels
+            pixels = self._grey_of_rgb(faces, step)
+        else:
+            pixels = (faces.float() / 255).permute(0, 3, 1, 2).expand(-1, self.channels, -1, -1)
+            pixels = F.avg_pool2d(pixels, step) if step > 1 else pixels
+        if pixels.shape[2] == self.size:
+            return pixels
+        return F.interpolate(pixels, size=self.size, mode="bilinear", align_corners=False)
 
     def _grey_of_rgb(self, faces: Tensor, step: int) -> Tensor:
         """Grey and the mean of step × step pixels in one convolution, over the bytes as they lie:
@@ -197,13 +235,38 @@ class InceptionEncoder(nn.Module):
         return self.layers(pixels)
 
 
+class MobileNetEncoder(nn.Module):
+    """A MobileNet V1 over pixels in 0…1; float (n, 1 or 3, size, size), grey or RGB →
+    (n, feature_dim). A `feature_dim` other than its own 32·width is reached through a linear layer.
+    """
+
+    def __init__(self, spec: MobileNetSpec, feature_dim: int | None = None):
+        super().__init__()
+        self.spec = spec
+        own = spec.width * 32
+        self.feature_dim = feature_dim or own
+        self.layers = MobileNet(spec.width)
+        self.project = nn.Identity() if self.feature_dim == own else nn.Linear(own, feature_dim)
+        mean = torch.tensor(MEAN_BGR).view(1, 3, 1, 1)
+        self.register_buffer("mean", mean, persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.project(self.maps(pixels).mean(dim=(2, 3)))
+
+    def maps(self, pixels: Tensor) -> Tensor:
+        """What the feature is the mean of: (n, 32·width, side, side)."""
+        # RGB to BGR; grey has no order.
+        return self.layers(pixels.flip(1) * 255 - self.mean)
+
+
 NETWORKS = {
     ResNetSpec: ResNet,
+    MobileNetSpec: MobileNetEncoder,
     InceptionSpec: InceptionEncoder,
     EncoderSpec: MobileFaceNetEncoder,
 }
 
-Encoder = ResNet | MobileFaceNetEncoder | InceptionEncoder
+Encoder = ResNet | MobileNetEncoder | MobileFaceNetEncoder | InceptionEncoder
 
 
 def halved(side: int, times: int) -> int:

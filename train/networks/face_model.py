@@ -86,7 +86,9 @@ class FaceModel(nn.Module):
         self.expression = ExpressionBranch(network, classes, dropout, feature_dim)
         self.pose = PoseBranch(pose_network, feature_dim)
         spec = self.expression.encoder.spec
-        self.expression_input = FaceInput(spec.size, spec.channels)
+        self.expression_input = FaceInput(
+            spec.size, spec.channels, getattr(spec, "detail", None), getattr(spec, "window", None)
+        )
 
     def forward(self, faces: Tensor) -> FaceOutput:
         pixels = self.expression_input(faces)
@@ -100,7 +102,9 @@ class FaceModel(nn.Module):
         if pixels.shape[1] > spec.channels:
             pixels = (pixels * self.expression_input.grey.view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
         pixels = pixels.expand(-1, spec.channels, -1, -1)
-        step = pixels.shape[2] // spec.size
+        step, rest = divmod(pixels.shape[2], spec.size)
+        if rest:
+            return F.interpolate(pixels, size=spec.size, mode="bilinear", align_corners=False)
         return F.avg_pool2d(pixels, step) if step > 1 else pixels
 
 

@@ -65,7 +65,7 @@ class Baseline(Recipe):
 
     def setup(self, fabric, steps: int) -> None:
         if self.options.initial:
-            start_from(self.options.initial, self.model)
+            start_from(self.options.initial, self.model, faces=self.sample)
         super().setup(fabric, steps)
 
     def wrap(self, fabric) -> None:

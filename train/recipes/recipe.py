@@ -56,6 +56,8 @@ class Recipe(ABC):
     renamed: ClassVar[Mapping[str, str]] = {}
     """What earlier checkpoints call networks and updates, and what they are called now."""
     model: FaceModel
+    sample: Tensor | None = None
+    """Some training faces, uint8 (n, 112, 112, channels), of which a start may need statistics."""
     networks: nn.ModuleDict
     """All that training changes, the model among them, by the names of the paper."""
 

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
-from train.runs.checkpoint import fitting, load_state
 from train.errors import UserError
-from train.networks.encoders import MobileFaceNetEncoder
+from train.networks.encoders import MobileFaceNetEncoder, MobileNetEncoder
 from train.networks.face_model import ExpressionBranch, FaceModel
 from train.networks.mobilefacenet import read_mobilefacenet
+from train.networks.mobilenet import open_normalisation, read_mobilenet
+from train.runs.checkpoint import fitting, load_state
 from train.runs.folder import RunFolder
 
 
 def start_from(
-    initial: Path, model: FaceModel, discriminator: ExpressionBranch | None = None
+    initial: Path,
+    model: FaceModel,
+    discriminator: ExpressionBranch | None = None,
+    faces: Tensor | None = None,
 ) -> None:
     """Copy what fits of `initial` into E_exp, E_pose and their heads, and into D.
 
@@ -27,6 +32,9 @@ def start_from(
     if discriminator is not None:
         branches.append(("expression.", discriminator))
     if initial.is_file():
+        if initial.suffix == ".safetensors":
+            _start_from_mobilenet(initial, model, faces)
+            return
         _start_from_recognition(initial, [branch.encoder for _, branch in branches])
         return
     path = RunFolder(initial).best
@@ -43,6 +51,18 @@ def recognition_start(initial: Path | None) -> str | None:
     if initial is None:
         return None
     return initial.name if initial.is_file() else RunFolder(initial).config().get("started_from")
+
+
+def _start_from_mobilenet(path: Path, model: FaceModel, faces: Tensor) -> None:
+    encoder = model.expression.encoder
+    if not isinstance(encoder, MobileNetEncoder):
+        raise UserError(f"--initial {path}: these recognition weights need --network mobilenet.")
+    try:
+        encoder.layers.load_state_dict(read_mobilenet(path).state_dict())
+    except ValueError as error:
+        raise UserError(f"--initial {error}") from None
+    with torch.no_grad():
+        open_normalisation(encoder, model.expression_input(faces))
 
 
 def _start_from_recognition(path: Path, encoders: list[nn.Module]) -> None:
