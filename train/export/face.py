@@ -24,6 +24,7 @@ from train.networks.face_model import FaceModel
 from train.runs.checkpoint import load_state
 from train.runs.decision import Decision, Prior, read_calibration, read_decision
 from train.runs.folder import RunFolder
+from train.runs.initial import licence_of_start
 from train.runs.load import load_model
 
 TOLERANCE = {"expression": 1e-4, "pose": 1e-2}
@@ -63,10 +64,12 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
 
     prior: the decision that is folded in, see train.runs.decision; None for "balanced" where the
     run is calibrated and "data" where not. The file's metadata holds it as ``decision``.
-    UserError for weights that started from a recognition network: those are not ours to publish.
+    UserError for weights that started from a recognition network whose licence does not let them
+    be passed on; where it does, models.json and the metadata name it.
     """
     model, config = load_model(run)
-    if config.get("started_from"):
+    licence = licence_of_start(config.get("started_from"))
+    if licence is None:
         raise UserError(
             f"{run} started from {config['started_from']}, research weights that may not be passed "
             "on: teach another network with `fit distill --teacher` and export that."
@@ -93,6 +96,8 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
         "training": json.dumps(about),
         "decision": json.dumps(_decision_metadata(prior, decision, bool(calibration))),
     }
+    if licence:
+        metadata["started_from"] = f"{config['started_from']}: {licence}"
     graph = ExportedModel(model, decision).eval()
     file = _traced(ExportedModel(without_projections(model), decision).eval())
     exact = compare(graph, file, TOLERANCE)
@@ -103,7 +108,7 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
         output,
         made_by=f"python -m train fit {config['recipe']}; python -m train export face",
         source=source,
-        licence="as the data they were learnt from allows; FER2013's pictures are for research",
+        licence=_licence(licence),
         notes=", ".join(f"{key.replace('_', ' ')} {value}" for key, value in about.items()),
         labels=config["classes"],
     )
@@ -156,6 +161,12 @@ def compare(
     return result
 
 
+def _licence(of_start: str) -> str:
+    """What the weights may be used for."""
+    data = "as the data they were learnt from allows; FER2013's pictures are for research"
+    return f"{data}; started from weights under {of_start}" if of_start else data
+
+
 def _source(config: dict) -> str:
     """What the weights were learnt from."""
     options, dataset = config["options"], _dataset(Path(config["fit"]["data"]))
@@ -163,7 +174,9 @@ def _source(config: dict) -> str:
     taught = f", and from what these runs say of its faces: {', '.join(teachers)}"
     faces = options.get("faces") if options.get("gan") else None
     paired = f", and on faces of {_dataset(Path(faces))}" if faces else ""
-    return f"learnt from scratch on {dataset}{paired}{taught if teachers else ''}"
+    start = config.get("started_from")
+    begun = f"started from {start}, learnt" if start else "learnt from scratch"
+    return f"{begun} on {dataset}{paired}{taught if teachers else ''}"
 
 
 def _dataset(prepared: Path) -> str:

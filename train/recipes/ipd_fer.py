@@ -150,7 +150,7 @@ class IpdFer(Recipe):
         self.E_id = self.N = load_identity(options.identity)
         self.augment = Augmenter(options.augmentation)
         if options.initial:
-            start_from(options.initial, self.model, self.D)
+            start_from(options.initial, self.model, self.D, self.sample)
 
     def prepare(self, data: PreparedFaces, folder: Path, fabric) -> Arrays:
         return {"f_id": identity_features(self.E_id, data, folder, fabric.device)}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from train.errors import UserError
@@ -12,6 +11,7 @@ from train.networks.encoders import MobileFaceNetEncoder, MobileNetEncoder
 from train.networks.face_model import ExpressionBranch, FaceModel
 from train.networks.mobilefacenet import read_mobilefacenet
 from train.networks.mobilenet import open_normalisation, read_mobilenet
+from train.networks.recognition_weights import RECOGNITION_WEIGHTS, recognition_file
 from train.runs.checkpoint import fitting, load_state
 from train.runs.folder import RunFolder
 
@@ -26,8 +26,13 @@ def start_from(
 
     initial: a run, whose best epoch counts: a head or a linear layer to other feature sizes does
     not fit and stays fresh, all convolutional layers have to; UserError where the run has other
-    networks. Or the state dict of a MobileFaceNet, for the encoders that are one.
+    networks. Or recognition weights: the state dict of a MobileFaceNet, for the encoders that are
+    one, or the name or file of weights that train.networks.recognition_weights lists.
+
+    faces: training faces, uint8 (n, 112, 112, channels), of which a start takes statistics where
+    the weights come without.
     """
+    initial = recognition_file(initial)
     branches = [("expression.", model.expression), ("pose.", model.pose)]
     if discriminator is not None:
         branches.append(("expression.", discriminator))
@@ -50,18 +55,34 @@ def recognition_start(initial: Path | None) -> str | None:
     from; None where there was none. Such weights are not ours to publish, see train.export.face."""
     if initial is None:
         return None
+    initial = recognition_file(initial)
     return initial.name if initial.is_file() else RunFolder(initial).config().get("started_from")
 
 
-def _start_from_mobilenet(path: Path, model: FaceModel, faces: Tensor) -> None:
+def licence_of_start(started_from: str | None) -> str | None:
+    """The licence under which weights that started from that file may be passed on; None where they
+    may not, and "" where they started from nothing."""
+    if started_from is None:
+        return ""
+    known = {weights.file: weights for weights in RECOGNITION_WEIGHTS.values()}
+    return known[started_from].licence if started_from in known else None
+
+
+def _start_from_mobilenet(path: Path, model: FaceModel, faces: Tensor | None) -> None:
     encoder = model.expression.encoder
     if not isinstance(encoder, MobileNetEncoder):
         raise UserError(f"--initial {path}: these recognition weights need --network mobilenet.")
     try:
-        encoder.layers.load_state_dict(read_mobilenet(path).state_dict())
+        state = read_mobilenet(path).state_dict()
     except ValueError as error:
         raise UserError(f"--initial {error}") from None
-    with torch.no_grad():
+    try:
+        encoder.layers.load_state_dict(state)
+    except RuntimeError:
+        raise UserError(
+            f"--initial {path} does not fit a network of another width: give --network mobilenet."
+        ) from None
+    if faces is not None:
         open_normalisation(encoder, model.expression_input(faces))
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import torch
 
 from tests.train.training import STILL
-from train.data.augmentation import Augmentation, Augmenter
+from train.data.augmentation import Augmentation, Augmenter, coarser, elsewhere, stretched
 
 
 def arrow(size: int = 56) -> torch.Tensor:
@@ -49,3 +49,37 @@ def test_pixels_stay_in_range_and_labels_stay_true_sized():
     assert pixels.shape == (32, 1, 56, 56) and pose.shape == (32, 3)
     assert 0 <= float(pixels.min()) and float(pixels.max()) <= 1
     assert pixels.isfinite().all() and pose.isfinite().all()
+
+
+def test_a_coarser_face_has_lost_detail_and_kept_its_light():
+    torch.manual_seed(0)
+    pixels = torch.rand(8, 1, 56, 56)
+    changed = coarser(pixels, share=0.5)
+    untouched = [torch.equal(one, other) for one, other in zip(pixels, changed, strict=True)]
+    assert 0 < sum(untouched) < 8
+    for one, other, same in zip(pixels, changed, untouched, strict=True):
+        assert same or other.std() < 0.6 * one.std()
+        assert abs(float(other.mean() - one.mean())) < 0.02
+
+
+def test_other_surroundings_leave_the_face_itself():
+    torch.manual_seed(0)
+    pixels = torch.stack([torch.full((1, 112, 112), value) for value in (0.2, 0.8)])
+    changed = elsewhere(pixels.repeat(8, 1, 1, 1), share=1.0)
+    face, corner = changed[:, 0, 60:80, 46:66], changed[:, 0, :6, :6]
+    assert torch.equal(face, pixels.repeat(8, 1, 1, 1)[:, 0, 60:80, 46:66])
+    assert set(corner.unique().tolist()) == {pixels[0].min().item(), pixels[1].max().item()}
+    assert (corner[:, 0, 0] != face[:, 0, 0]).any()
+
+
+def test_a_stretched_face_stays_where_it_is():
+    torch.manual_seed(0)
+    pixels = torch.zeros(16, 1, 112, 112)
+    pixels[:, :, 50:62, 50:62] = 1
+    changed = stretched(pixels, strength=0.1)
+    at = torch.arange(112.0) - 55.5
+    mass = changed[:, 0].sum(dim=(1, 2))
+    across = (changed[:, 0].sum(dim=1) * at).sum(dim=1) / mass
+    assert across.abs().max() < 8, "a few pixels, no shift"
+    assert mass.std() > 1, "wider and narrower ones"
+    assert torch.equal(stretched(pixels, strength=0.0), pixels)

@@ -1,3 +1,4 @@
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -6,6 +7,7 @@ import pytest
 import torch
 
 import train.data.teacher
+from engine.session import open_session
 from train.data.prepared import read_prepared
 from train.data.teacher import taught, teacher_probabilities
 from train.errors import UserError
@@ -81,3 +83,18 @@ def test_of_several_teachers_the_mean_is_learnt(tiny_copy, tiny_run, monkeypatch
 def test_the_majority_alone_is_not_what_a_teacher_says():
     with pytest.raises(UserError, match="leave out --hard-labels"):
         Distill(DistillOptions(hard_labels=True), ("neutral", "anger"))
+
+
+def test_a_model_file_teaches_too(tiny_copy):
+    data = read_prepared(tiny_copy)
+    file = Path("engine/models/ipd_fer.onnx").resolve()
+    found = teacher_probabilities(file, data, tiny_copy, CPU)
+    with open_session(file) as session:
+        faces = np.repeat(np.array(data.faces[:4]), 3, axis=3)
+        views = [np.ascontiguousarray(view) for view in (faces, faces[:, :, ::-1])]
+        each = [session.run({"faces": view})["expression"] for view in views]
+    np.testing.assert_allclose(found[:4], (each[0] + each[1]) / 2, atol=0.05)
+
+    other = dataclasses.replace(data, classes=data.classes[::-1])
+    with pytest.raises(UserError, match="knows other classes"):
+        teacher_probabilities(file, other, tiny_copy, CPU)

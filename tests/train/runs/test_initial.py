@@ -1,17 +1,23 @@
+import dataclasses
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from train.errors import UserError
 from train.data.prepared import read_prepared
+from train.errors import UserError
 from train.export.face import export_run
-from train.runs.initial import recognition_start, start_from
+from train.files import file_sha256
 from train.fit import FitOptions, fit
 from train.networks.face_model import ExpressionBranch, FaceModel
 from train.networks.mobilefacenet import MobileFaceNet
+from train.networks.mobilenet import MobileNet
+from train.networks.recognition_weights import RECOGNITION_WEIGHTS
 from train.recipes.baseline import BaselineOptions
+from train.runs.initial import licence_of_start, recognition_start, start_from
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +71,48 @@ def test_a_run_from_scratch_or_from_before_started_from_nothing(tiny_run, tmp_pa
     del config["started_from"]
     (older / "config.json").write_text(json.dumps(config))
     assert recognition_start(older) is None
+
+
+@pytest.fixture
+def licensed(tmp_path, monkeypatch):
+    """A made-up file in the place of MobileNet's, under its name."""
+    path = tmp_path / "data/identity/mobilenet_vggface2.safetensors"
+    path.parent.mkdir(parents=True)
+    layers = MobileNet().named_layers()
+    tensors = {}
+    for name, layer in layers:
+        tensors[f"{name}.weight"] = layer.conv.weight.detach()
+        tensors[f"{name}.scale"] = torch.ones(layer.bn.num_features)
+        tensors[f"{name}.shift"] = torch.zeros(layer.bn.num_features)
+    save_file(tensors, path)
+    listed = RECOGNITION_WEIGHTS["mobilenet-vggface2"]
+    known = dataclasses.replace(listed, sha256=file_sha256(path))
+    monkeypatch.setitem(RECOGNITION_WEIGHTS, "mobilenet-vggface2", known)
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+def test_named_weights_are_found_and_started_from(licensed):
+    model = FaceModel("mobilenet-half", "resnet10-half", 8)
+    with pytest.raises(UserError, match="does not fit"):
+        start_from(Path("mobilenet-vggface2"), model)
+    model = FaceModel("mobilenet", "resnet10-half", 8)
+    start_from(Path("mobilenet-vggface2"), model)
+    weight = model.expression.encoder.layers.conv1.conv.weight
+    assert torch.equal(weight, load_file(licensed)["conv1.weight"])
+    assert recognition_start(Path("mobilenet-vggface2")) == licensed.name
+
+
+def test_what_is_not_the_file_of_that_name_is_refused(licensed):
+    licensed.write_bytes(licensed.read_bytes() + b" ")
+    with pytest.raises(UserError, match="not the file it is named after"):
+        recognition_start(Path("mobilenet-vggface2"))
+    licensed.unlink()
+    with pytest.raises(UserError, match=r"there is no data/identity/.*Put it there: it is .*npm"):
+        recognition_start(Path("mobilenet-vggface2"))
+
+
+def test_only_weights_under_a_licence_may_be_passed_on():
+    assert licence_of_start(None) == ""
+    assert "Apache-2.0" in licence_of_start("mobilenet_vggface2.safetensors")
+    assert licence_of_start("recognition.pt") is None
