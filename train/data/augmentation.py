@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import torch
 from torch import Tensor
@@ -11,6 +11,9 @@ from torch.nn import functional as F
 
 from train.options import Bounds, NotNegative, Share
 from train.pose import mirrored, turned
+
+if TYPE_CHECKING:
+    from kornia.augmentation import GeometricAugmentationBase2D
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,11 @@ class Augmentation:
     """Probability of erasing a rectangle."""
     blur: Share = 0.15
     """Probability of a Gaussian blur."""
-    coarse: float = 0.0
+    coarse: Share = 0.0
     """Probability that a face is one of fewer pixels, enlarged, as one far from the camera is."""
-    surroundings: float = 0.0
+    surroundings: Share = 0.0
     """Probability that what lies around the face is another picture's."""
-    stretch: float = 0.0
+    stretch: NotNegative = 0.0
     """Fraction by which a face is made wider or narrower, and smoothly bent: other people's
     proportions, the same expression."""
 
@@ -65,7 +68,7 @@ class Augmenter:
 
     def mirror_alike(self, pixels: Tensor) -> Tensor:
         """Other pixels (n, channels, size, size), mirrored where the last call mirrored its own."""
-        flipped = self.flip.transform_matrix[:, 0, 0] < 0
+        flipped = _matrix(self.flip)[:, 0, 0] < 0
         return torch.where(flipped[:, None, None, None], pixels.flip(3), pixels)
 
     @torch.no_grad()
@@ -74,9 +77,9 @@ class Augmenter:
         if self.surroundings:
             pixels = elsewhere(pixels, self.surroundings)
         pixels = self.flip(pixels)
-        flipped = self.flip.transform_matrix[:, 0, 0] < 0
+        flipped = _matrix(self.flip)[:, 0, 0] < 0
         pixels = self.affine(pixels)
-        matrix = self.affine.transform_matrix
+        matrix = _matrix(self.affine)
         clockwise = torch.rad2deg(torch.atan2(matrix[:, 1, 0], matrix[:, 0, 0]))
         if self.stretch:
             pixels = stretched(pixels, self.stretch)
@@ -90,6 +93,13 @@ class Augmenter:
         return pixels, turned(pose, clockwise.to(pose.dtype))
 
 
+def _matrix(change: GeometricAugmentationBase2D) -> Tensor:
+    """What the last call did to each picture: (n, 3, 3)."""
+    matrix = change.transform_matrix
+    assert matrix is not None, "it has been called"
+    return matrix
+
+
 COARSEST = 0.2
 """Least side that a coarser face has, as a share of its own."""
 
@@ -98,6 +108,8 @@ def coarser(pixels: Tensor, share: float) -> Tensor:
     """A random `share` of the pictures (n, channels, size, size) with fewer pixels, enlarged again;
     how many is drawn for all of them together."""
     chosen = torch.rand(len(pixels), device=pixels.device) < share
+    if not chosen.any():
+        return pixels
     size = pixels.shape[2]
     side = int(torch.randint(round(size * COARSEST), size // 2, ()))
     small = F.interpolate(pixels[chosen], size=side, mode="area")

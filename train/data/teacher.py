@@ -66,7 +66,7 @@ def teachers_word(
 ) -> np.ndarray:
     """The mean of what several teachers say of all faces: float32 (n, classes)."""
     each = [teacher_probabilities(run, data, folder, device) for run in runs]
-    return np.mean(each, axis=0, dtype=np.float32)
+    return np.asarray(np.mean(each, axis=0, dtype=np.float32))
 
 
 def taught(votes: Tensor, teacher: Tensor, share: float) -> Tensor:

@@ -95,6 +95,7 @@ class FaceInput(nn.Module):
     """
 
     GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV has it
+    grey: Tensor
 
     def __init__(
         self,
@@ -143,7 +144,7 @@ class ResidualBlock(nn.Module):
             nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False),
             nn.BatchNorm2d(channels_out),
         )
-        self.shortcut = nn.Identity()
+        self.shortcut: nn.Module = nn.Identity()
         if stride > 1 or channels_in != channels_out:
             self.shortcut = nn.Sequential(
                 nn.Conv2d(channels_in, channels_out, 1, stride, bias=False),
@@ -182,7 +183,9 @@ class ResNet(nn.Module):
                 layers.append(ResidualBlock(channels, spec.width << stage, stride))
                 channels = spec.width << stage
         self.layers = nn.Sequential(*layers)
-        self.project = nn.Identity() if self.feature_dim == own else nn.Linear(own, feature_dim)
+        self.project = (
+            nn.Identity() if self.feature_dim == own else nn.Linear(own, self.feature_dim)
+        )
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.project(self.maps(pixels).mean(dim=(2, 3)))
@@ -204,7 +207,7 @@ class MobileFaceNetEncoder(nn.Module):
         self.feature_dim = feature_dim or FEATURE_DIM
         self.layers = MobileFaceNet()
         own = self.feature_dim == FEATURE_DIM
-        self.project = nn.Identity() if own else nn.Linear(FEATURE_DIM, feature_dim)
+        self.project = nn.Identity() if own else nn.Linear(FEATURE_DIM, self.feature_dim)
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.project(self.layers(normalised(pixels[:, :, :, MARGIN:-MARGIN])))
@@ -225,7 +228,9 @@ class InceptionEncoder(nn.Module):
         own = self.map_shape[0] * self.map_shape[1] ** 2
         self.feature_dim = feature_dim or own
         self.layers = InceptionLayers(spec.channels, spec.width)
-        self.project = nn.Identity() if self.feature_dim == own else nn.Linear(own, feature_dim)
+        self.project = (
+            nn.Identity() if self.feature_dim == own else nn.Linear(own, self.feature_dim)
+        )
 
     def forward(self, pixels: Tensor) -> Tensor:
         return self.project(self.maps(pixels).flatten(1))
@@ -240,13 +245,17 @@ class MobileNetEncoder(nn.Module):
     (n, feature_dim). A `feature_dim` other than its own 32·width is reached through a linear layer.
     """
 
+    mean: Tensor
+
     def __init__(self, spec: MobileNetSpec, feature_dim: int | None = None):
         super().__init__()
         self.spec = spec
         own = spec.width * 32
         self.feature_dim = feature_dim or own
         self.layers = MobileNet(spec.width)
-        self.project = nn.Identity() if self.feature_dim == own else nn.Linear(own, feature_dim)
+        self.project = (
+            nn.Identity() if self.feature_dim == own else nn.Linear(own, self.feature_dim)
+        )
         mean = torch.tensor(MEAN_BGR).view(1, 3, 1, 1)
         self.register_buffer("mean", mean, persistent=False)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -61,7 +62,8 @@ class PoseBranch(nn.Module):
 
 @dataclass
 class FaceOutput:
-    """expression: logits (n, classes). yaw_bin: logits (n, 5). pose: degrees (n, 3), in the crop."""
+    """expression: logits (n, classes). yaw_bin: logits (n, 5).
+    pose: degrees (n, 3), as seen in the crop."""
 
     expression: Tensor
     yaw_bin: Tensor
@@ -109,7 +111,7 @@ class FaceModel(nn.Module):
 
 
 LINEAR = "linear"
-HEADS: dict[str, Callable[..., nn.Module]] = {"fdrl": FdrlBranch, "tdgan": TdganBranch}
+HEADS: dict[str, Callable[..., Any]] = {"fdrl": FdrlBranch, "tdgan": TdganBranch}
 """Expression branches by the head that they have on their encoder, beside :data:`LINEAR`, that of
 ExpressionBranch. Each is made of the encoder, classes, dropout and options of its own."""
 

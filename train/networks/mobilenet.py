@@ -64,7 +64,9 @@ class MobileNet(nn.Module):
 
     def named_layers(self) -> Iterator[tuple[str, Convolution]]:
         """The convolutions in their order, by the names that the published file has."""
-        yield from self.named_children()
+        for name, layer in self.named_children():
+            assert isinstance(layer, Convolution)
+            yield name, layer
 
 
 def read_mobilenet(path: Path) -> MobileNet:
@@ -111,9 +113,11 @@ def open_normalisation(network: nn.Module, *inputs: Tensor) -> None:
         hook.remove()
     for layer in layers:
         mean, variance = seen[layer]
-        scale = layer.weight.double() / (layer.running_var.double() + layer.eps).sqrt()
-        shift = layer.bias.double() - scale * layer.running_mean.double()
+        old_mean, old_variance = layer.running_mean, layer.running_var
+        assert old_mean is not None and old_variance is not None, "evaluation mode needs both"
+        scale = layer.weight.double() / (old_variance.double() + layer.eps).sqrt()
+        shift = layer.bias.double() - scale * old_mean.double()
         layer.weight.copy_(scale * (variance + layer.eps).sqrt())
         layer.bias.copy_(shift + scale * mean)
-        layer.running_mean.copy_(mean)
-        layer.running_var.copy_(variance)
+        old_mean.copy_(mean)
+        old_variance.copy_(variance)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -33,7 +34,10 @@ def start_from(
     the weights come without.
     """
     initial = recognition_file(initial)
-    branches = [("expression.", model.expression), ("pose.", model.pose)]
+    branches: list[tuple[str, Any]] = [
+        ("expression.", model.expression),
+        ("pose.", model.pose),
+    ]
     if discriminator is not None:
         branches.append(("expression.", discriminator))
     if initial.is_file():
