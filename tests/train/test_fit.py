@@ -62,7 +62,7 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_checkpoint(
 
     state = load_state(run / "last.safetensors")
     assert len(state["log"]) == 1
-    assert all(tensor.isfinite().all() for tensor in state["recipe"]["model"].values())
+    assert all(tensor.isfinite().all() for tensor in state["recipe"]["networks"].values())
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 from torch import Tensor
 
@@ -46,6 +45,8 @@ def teacher_probabilities(
 
 
 def _probabilities_of_file(path: Path, data: PreparedFaces, folder: Path) -> np.ndarray:
+    import onnxruntime  # half a second that only this kind of teacher needs
+
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     labels = session.get_modelmeta().custom_metadata_map.get("labels", "[]")
     if list(data.classes) != json.loads(labels):
