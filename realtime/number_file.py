@@ -7,6 +7,7 @@ wrong is told in one sentence.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,9 @@ def read_content(path: Path, kind: str, model: str) -> dict:
     if content.get("format") != FORMAT or content.get("expressions") != list(EXPRESSIONS):
         raise ReferenceFileError(f"{path} was written by another version: make it again.")
     if content.get("model") != model:
-        made = str(content.get("model"))[:12]
+        # Of a file from anywhere only a hash is repeated: a terminal obeys some other characters.
+        named = re.match("[0-9a-f]{12}", str(content.get("model")))
+        made = named[0] if named else "no hash"
         raise ReferenceFileError(
             f"{path} belongs to another model ({made}, not {model[:12]}): "
             "make it again with this one."
@@ -62,7 +65,10 @@ def read_content(path: Path, kind: str, model: str) -> dict:
 def numbers(path: Path, content: dict, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """The float64 array `name` of `content`; ReferenceFileError where it has another shape."""
     try:
-        array = np.array(content[name], dtype=np.float64)
+        array = np.array(content[name])
+        if array.dtype.kind not in "if":  # NumPy would read "1" and true as numbers
+            raise broken(path, name)
+        array = array.astype(np.float64)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise broken(path, name) from error
     if array.shape != shape or not np.all(np.abs(array) <= LIMIT):

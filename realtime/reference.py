@@ -58,6 +58,8 @@ __all__ = ["Form", "Population", "Reference", "ReferenceFileError"]
 
 _CLASSES = len(EXPRESSIONS)
 _LOG_SMALLEST = 1e-30
+_CENTRED = 1e-3
+"""Largest sum of a mean in a file; its numbers are rounded to six places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,6 +281,8 @@ class Reference:
             raise broken(path, "frames")
         mean = numbers(path, content, "mean", (_CLASSES,))
         covariance = numbers(path, content, "covariance", (_CLASSES, _CLASSES))
+        if abs(mean.sum()) > _CENTRED or np.abs(mean).max() > -math.log(_LOG_SMALLEST):
+            raise broken(path, "mean")
         pose = HeadPose(*numbers(path, content, "pose", (3,)).tolist())
         if not np.allclose(covariance, covariance.T) or np.any(np.diag(covariance) < 0):
             raise broken(path, "covariance")

@@ -184,6 +184,10 @@ NAN = float("nan")
         edited(format=[]),
         edited(model=None),
         edited(expressions=["joy"]),
+        edited(mean=["1"] * 8),
+        edited(mean=[True] * 4 + [False] * 4),
+        edited(mean=[1.0] * 8),
+        edited(mean=[1000.0, -1000.0] * 4),
         edited(frames=-1),
         edited(frames=True),
         edited(frames=1e99),
@@ -210,6 +214,16 @@ def test_a_broken_or_hostile_file_gives_one_sentence(tmp_path, edit):
     with pytest.raises(ReferenceFileError) as caught:
         Reference.load(path, POPULATION)
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("model", ["\x1b[31m" + "a" * 60, "a" * 12 + "\x1b[2J", "\ud800", 7])
+def test_no_control_character_of_a_file_reaches_the_terminal(tmp_path, model):
+    path = tmp_path / "me.json"
+    POPULATION.reference().save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model": model}))
+    with pytest.raises(ReferenceFileError, match="another model") as caught:
+        Reference.load(path, POPULATION)
+    assert str(caught.value).isprintable()
 
 
 def test_bytes_that_are_no_text_and_no_file_at_all(tmp_path):
