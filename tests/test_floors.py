@@ -29,7 +29,8 @@ FLOORS = {
         "__init__ __main__",
     ],
     "realtime": [
-        "faces align timing ahead number_file",
+        "faces align timing ahead",
+        "number_file",
         "sources smooth reference",
         "detection capture",
         "recognise output neutral",
@@ -39,19 +40,22 @@ FLOORS = {
         "__init__ __main__",
     ],
     "train": [
-        "errors files options pose metrics plots devices progress",
+        "errors pose plots progress",
+        "files options metrics devices",
         "networks",
         "runs",
         "data",
         "datasets",
         "recipes",
         "fit",
-        "evaluation export figures",
+        "evaluation export",
+        "figures",
         "reproduce reference",
         "__init__ __main__",
     ],
 }
-"""For each part its folders and loose files, the ground floor first; a line is one floor."""
+"""For each part its folders and loose files, the ground floor first; a line is one floor, and those
+on it do not import each other."""
 
 ARROWS = {
     "engine": (),
@@ -103,13 +107,15 @@ class House:
         ]
 
     def climbs(self, floors: dict[str, list[str]]) -> list[str]:
-        """The imports within a part that go up."""
+        """The imports within a part that go up, or to another room on the same floor."""
         return [
-            f"{shown(name)} imports {shown(other)}, which is on a higher floor"
+            f"{shown(name)} imports {shown(other)}, which is on "
+            f"{'a higher' if floor[0] < floor[1] else 'the same'} floor"
             for name, other in self.pairs()
             if room_of(name)[0] == room_of(other)[0]
+            and room_of(name) != room_of(other)
             and None not in (floor := [floor_of(file, floors) for file in (name, other)])
-            and floor[0] < floor[1]
+            and floor[0] <= floor[1]
         ]
 
     def wrong_arrows(self, arrows: dict[str, tuple[str, ...]]) -> list[str]:
@@ -242,6 +248,13 @@ def test_an_import_that_climbs_is_found(tmp_path, line):
 def test_what_does_not_climb_is_left_alone(tmp_path, line):
     house = built(tmp_path, {"a/ground.py": line, "a/top.py": "import a.ground, a.rooms.one"})
     assert house.climbs(MADE_UP) == [] and house.circles() == []
+
+
+def test_an_import_along_a_floor_is_found(tmp_path):
+    house = built(tmp_path, {"a/ground.py": "import a.rooms.one", "a/rooms/one.py": ""})
+    assert house.climbs({"a": ["ground rooms", "__init__"]}) == [
+        "a/ground.py imports a/rooms/one.py, which is on the same floor"
+    ]
 
 
 def test_a_folder_climbs_by_any_file_in_it(tmp_path):
