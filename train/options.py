@@ -37,7 +37,6 @@ class Bounds:
 
 
 Count = Annotated[int, Bounds(1)]
-Whole = Annotated[int, Bounds(0)]
 Seed = Annotated[int, Bounds(0, 40_000)]
 """The seeds of epochs are made of it, and have to stay below 2³²."""
 Share = Annotated[float, Bounds(0, 1)]
