@@ -21,13 +21,22 @@ class StageTimer:
     def __init__(self):
         self._lock = threading.Lock()
         self._seconds: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
+        self._processor: dict[str, float] = defaultdict(float)
         self._ends: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=REMEMBERED))
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        started = time.perf_counter()
+        started, used = time.perf_counter(), time.thread_time()
         yield
+        used = time.thread_time() - used
         self.add(stage, time.perf_counter() - started)
+        with self._lock:
+            self._processor[stage] += used
+
+    def processor_time(self, stage: str) -> float:
+        """Seconds of processor time that threads spent in a stage so far, without waiting."""
+        with self._lock:
+            return self._processor[stage]
 
     def add(self, stage: str, seconds: float) -> None:
         """One measurement that ends now."""

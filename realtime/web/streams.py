@@ -7,7 +7,7 @@ import base64
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +15,7 @@ from functools import partial
 import cv2
 import numpy as np
 
+from engine import processors
 from realtime.capture import Progress
 from realtime.faces import Face
 from realtime.neutral import NeutralFaces
@@ -24,6 +25,7 @@ from realtime.sources.frame import Frame, too_small
 from realtime.web.callers import Caller, who_gives_up
 from realtime.web.checks import FRAME_PIXELS, Refused, check_picture
 from realtime.web.networks import Networks
+from realtime.web.shares import Pace, Shares
 
 LEASE = 5.0
 """Seconds without a frame after which a stream is over and its place free."""
@@ -35,8 +37,9 @@ RATE = 30
 """Frames of a stream that are worked on in a second, as many as a camera gives. A client that
 sends faster waits, for it would take the processor from everybody else."""
 
-REFUSALS = 20
-"""Refusals of a stream that are answered in a second, for the same reason: each costs a little."""
+PART = 0.4
+"""Of the processors, what streams may take before they are slowed for each other; requests,
+pictures and videos need the rest."""
 
 FRAME_BYTES = 4 << 20
 """Largest file of a frame; a JPEG of FRAME_PIXELS has at most 3 MB where it is all noise."""
@@ -57,6 +60,7 @@ class Streams:
         self._open: dict[str, _Stream] = {}
         self._lock = threading.Lock()
         self._threads = ThreadPoolExecutor(IN_FLIGHT * limit, "frames")
+        self._shares = Shares(PART * processors.usable())
 
     def __len__(self) -> int:
         return len(self._open)
@@ -79,6 +83,11 @@ class Streams:
             if unused:
                 unused.close()
         return key
+
+    async def open_in_thread(self, caller: Caller) -> str | None:
+        """:meth:`open` for an event loop, when it is this address's turn."""
+        async with self._shares.turn(caller.address):
+            return await asyncio.to_thread(self._counted, caller.address, self.open, caller)
 
     def _make_room(self, caller: Caller) -> _Stream | None:
         if len(self._open) < self.limit:
@@ -105,19 +114,36 @@ class Streams:
         with stream.turn() as mine:
             return stream.answer(number, mirror, picture) if mine else stream.dropped()
 
-    async def frame_in_thread(self, key: str, number: int, mirror: bool, picture: str):
-        """:meth:`frame` for an event loop. A frame that is refused takes no thread."""
+    async def frame_in_thread(
+        self, key: str, number: int, mirror: bool, picture: str, address: str = ""
+    ) -> dict | None:
+        """:meth:`frame` for an event loop. A frame that is refused takes no thread.
+
+        address: whose that is, where there is no such stream."""
         stream = self._open.get(key)
         if stream is None:
+            await self._shares.refuse(address, len(picture))
             return None
+        address = stream.caller.address
         with stream.turn() as mine:
             if mine:
                 await stream.frames.next()
-                loop = asyncio.get_running_loop()
-                work = partial(stream.answer, number, mirror, picture)
-                return await loop.run_in_executor(self._threads, work)
-        await stream.refusals.next()
+                work = partial(self._counted, address, stream.answer, number, mirror, picture)
+                async with self._shares.turn(address):
+                    loop = asyncio.get_running_loop()
+                    answer = await loop.run_in_executor(self._threads, work)
+                self._shares.used(address, stream.search_time())
+                return answer
+        await self._shares.refuse(address, len(picture))
         return stream.dropped()
+
+    def _counted(self, address: str, work: Callable, *arguments):
+        """Does the work, and notes what it took of the processor."""
+        before = time.thread_time()
+        try:
+            return work(*arguments)
+        finally:
+            self._shares.used(address, time.thread_time() - before)
 
     def capture(self, key: str, begin: bool) -> None:
         """Captures the neutral face of the nearest face that has none, or gives that up. It is the
@@ -148,29 +174,16 @@ class Streams:
         self._threads.shutdown()
 
 
-class _Pace:
-    """Lets what waits go on one after the other, `rate` a second; for an event loop."""
-
-    def __init__(self, rate: float):
-        self._gap = 1 / rate
-        self._next = 0.0
-
-    async def next(self) -> None:
-        now = time.monotonic()
-        self._next = max(now, self._next + self._gap)
-        if self._next > now:
-            await asyncio.sleep(self._next - now)
-
-
 class _Stream:
     def __init__(self, pipeline, caller: Caller):
         self.caller = caller
-        self.frames, self.refusals = _Pace(RATE), _Pace(REFUSALS)
+        self.frames = Pace(RATE)
         self._pipeline, self._neutral = pipeline, pipeline.neutral
         self._lock = threading.Lock()
         self._turns = threading.BoundedSemaphore(IN_FLIGHT)
         self._started = self.seen = time.monotonic()
         self._newest = -1
+        self._searched = 0.0
         self._closed = False
 
     @contextmanager
@@ -182,6 +195,11 @@ class _Stream:
         finally:
             if mine:
                 self._turns.release()
+
+    def search_time(self) -> float:
+        """Processor time that the search beside the frames took since this was last asked."""
+        before, self._searched = self._searched, self._pipeline.timer.processor_time("search")
+        return self._searched - before
 
     def dropped(self) -> dict:
         """The answer to a frame that is not looked at."""

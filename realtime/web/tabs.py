@@ -49,16 +49,18 @@ def live_tab(streams: Streams) -> None:
     async def open_stream(before: str | None, request: gr.Request) -> dict:
         """before: the key of the stream that this one comes after, whose place is free then."""
         await asyncio.to_thread(streams.close, str(before))
-        key = await asyncio.to_thread(streams.open, await caller_of(request))
+        key = await streams.open_in_thread(await caller_of(request))
         places = "The one place is" if streams.limit == 1 else f"All {streams.limit} places are"
         wait = f"{places} taken. Please wait: it starts by itself when one is free."
         return {"key": key, "message": None if key else wait}
 
-    async def frame(sent: dict) -> dict:
+    async def frame(sent: dict, request: gr.Request) -> dict:
         try:
             key, number = str(sent["key"]), int(sent["number"])
             picture, mirror = str(sent["image"]), bool(sent["mirror"])
-            answer = await streams.frame_in_thread(key, number, mirror, picture)
+            answer = await streams.frame_in_thread(
+                key, number, mirror, picture, _address(request)
+            )
         except (TypeError, KeyError, ValueError):
             return {"error": RELOAD}
         except (checks.Refused, EngineError) as error:

@@ -2,12 +2,15 @@
 
     python -m tests.realtime.web.load --streams 4 --seconds 60
     python -m tests.realtime.web.load --flood 40 --seconds 8
+    python -m tests.realtime.web.load --flood 40 --seconds 8 --flood-size 1920x1080
+    python -m tests.realtime.web.load --flood 40 --seconds 8 --flood-streams 3
+    python -m tests.realtime.web.load --flood 40 --seconds 8 --flood-reopen
 
 Starts the page in a process of its own and plays cameras that give 25 frames/s, each with two
 frames on their way, as a browser does. Prints the rate and delay of each stream, the delay of a
 picture meanwhile, and memory and processor time of the server. With --flood it prints instead what
-one camera gets beside a client that never waits, and beside another camera, in turns. Linux only:
-it reads /proc.
+one camera gets beside a client that never waits, and beside another camera, in turns; the client
+has another address of this machine than the camera that is measured. Linux only: it reads /proc.
 """
 
 from __future__ import annotations
@@ -51,6 +54,12 @@ class Options:
     """Also send a picture every five seconds."""
     flood: int = 0
     """Compare a flooding client, with this many frames on their way, with an honest one."""
+    flood_size: str = "640x480"
+    """Size of its frames."""
+    flood_streams: int = 1
+    """Streams in which it sends them."""
+    flood_reopen: bool = False
+    """It closes each stream after the first answer and opens another."""
     rounds: int = 5
     """Of that comparison."""
     port: int = 7871
@@ -68,9 +77,10 @@ class Seen:
 class Page:
     """The live tab's server functions, called as the browser of one visitor calls them."""
 
-    def __init__(self, url: str, connections: int = 100):
+    def __init__(self, url: str, connections: int = 100, address: str = "127.0.0.1"):
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        self._client = httpx.Client(base_url=url, timeout=60, limits=limits)
+        transport = httpx.HTTPTransport(limits=limits, local_address=address)
+        self._client = httpx.Client(base_url=url, timeout=60, transport=transport)
         self._session = secrets.token_hex(8)
         components = self._client.get("config").json()["components"]
         self._id = next(
@@ -144,34 +154,71 @@ def processor(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def beside(url: str, picture: str, seconds: float, in_flight: int) -> None:
-    """A client in a process of its own, which shares no lock with the one that is measured."""
-    play(Page(url), picture, seconds, in_flight, pause=in_flight == IN_FLIGHT)
+def reopen(page: Page, picture: str, seconds: float, in_flight: int) -> None:
+    """Many frames, all of them to streams that have just been opened."""
+    end = time.monotonic() + seconds
+
+    def work() -> None:
+        while time.monotonic() < end:
+            key = page.call("open_stream", None)["key"]
+            if key:
+                page.call("frame", {"key": key, "number": 0, "mirror": True, "image": picture})
+                page.call("close_stream", key)
+
+    with ThreadPoolExecutor(in_flight) as pool:
+        for job in [pool.submit(work) for _ in range(in_flight)]:
+            job.result()
+
+
+def beside(url: str, options: Options, flooding: bool) -> None:
+    """A client in a process of its own, which shares no lock with the one that is measured, and
+    with another address."""
+    page, seconds = Page(url, address="127.0.0.2"), options.seconds + 2
+    if not flooding:
+        play(page, jpeg("640x480"), seconds)
+        return
+    picture, each = jpeg(options.flood_size), max(1, options.flood // options.flood_streams)
+    if options.flood_reopen:
+        reopen(page, picture, seconds, options.flood)
+        return
+    with ThreadPoolExecutor(options.flood_streams) as pool:
+        for stream in [
+            pool.submit(play, page, picture, seconds, each, pause=False)
+            for _ in range(options.flood_streams)
+        ]:
+            stream.result()
 
 
 def compare(url: str, picture: str, options: Options) -> None:
     """Median delays of one camera beside an honest and beside a flooding client, in turns."""
-    page, medians = Page(url), {IN_FLIGHT: [], options.flood: []}
+    page, medians = Page(url), {False: [], True: []}
     for _ in range(options.rounds):
-        for in_flight in medians:
-            sent = (url, picture, options.seconds + 2, in_flight)
+        for flooding in medians:
+            sent = (url, options, flooding)
             other = multiprocessing.get_context("spawn").Process(target=beside, args=sent)
             other.start()
             time.sleep(3)  # until it has begun
             delays = play(page, picture, options.seconds - 2).delays
             other.join()
-            medians[in_flight].append(1000 * np.median(delays))
-    for in_flight, found in medians.items():
+            medians[flooding].append(1000 * np.median(delays))
+    for flooding, found in medians.items():
         each = ", ".join(f"{median:.0f}" for median in found)
-        print(f"beside {in_flight} frames in flight: {np.median(found):.0f} ms (rounds: {each})")
+        client = "a flooding client" if flooding else "a camera"
+        print(f"beside {client}: {np.median(found):.0f} ms (rounds: {each})")
     honest, flooded = (np.median(found) for found in medians.values())
     print(f"flooded / honest: {flooded / honest:.2f}")
 
 
+def jpeg(size: str) -> str:
+    """A frame with a face, of a size such as 640x480, as a data URL."""
+    width, height = map(int, size.split("x"))
+    image = cv2.resize(turned_to_the_right(), (width, height))
+    data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(data).decode()
+
+
 def measure(url: str, pid: int, options: Options) -> None:
-    image = turned_to_the_right()
-    jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1]
-    picture = "data:image/jpeg;base64," + base64.b64encode(jpeg).decode()
+    picture = jpeg("640x480")
     play(Page(url), picture, 2)  # warms up
     if options.flood:
         compare(url, picture, options)

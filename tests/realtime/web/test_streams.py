@@ -1,5 +1,6 @@
 """Live streams without a browser: places, order, leases and bad frames."""
 
+import asyncio
 import base64
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -8,10 +9,12 @@ import cv2
 import numpy as np
 import pytest
 
+from realtime.timing import StageTimer
 from realtime.web import streams as module
 from realtime.web.callers import Caller
 from realtime.web.checks import Refused
 from realtime.web.networks import Networks
+from realtime.web.shares import Shares
 from realtime.web.streams import Streams
 from tests.realtime.web.camera import turned_to_the_right
 from tests.realtime.web.load import Page
@@ -118,6 +121,7 @@ class Held:
 
     def __init__(self):
         self.inside, self.go = threading.Semaphore(0), threading.Event()
+        self.timer = StageTimer()
 
     def process(self, frame):
         self.inside.release()
@@ -169,6 +173,52 @@ def test_who_sends_many_frames_takes_no_thread_from_the_others(server, held, tur
     assert 1 <= sum(shown) <= module.IN_FLIGHT
     for opened in (key, mine):
         other.call("close_stream", opened)
+
+
+def test_a_new_stream_begins_with_what_its_address_took(streams, turned):
+    """By the clock of the test, which stands still: so nothing that was taken is forgotten."""
+    waited = []
+
+    async def sleep(seconds):
+        waited.append(seconds)
+        if len(waited) == 100:
+            raise TimeoutError
+
+    flood, camera = Caller("198.51.100.1"), Caller("198.51.100.2")
+    streams._shares = Shares(1.0, lambda: 0.0, sleep)
+    streams._shares.used(camera.address, 0.1)
+
+    async def reopen():
+        for _ in range(10_000):
+            key = await streams.open_in_thread(flood)
+            assert (await streams.frame_in_thread(key, 0, False, turned))["faces"]
+            streams.close(key)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(reopen())
+    assert len(waited) == 100
+
+
+def test_what_is_sent_to_no_stream_is_refused_at_a_pace(streams, monkeypatch):
+    refused = []
+
+    async def refuse(address, size):
+        refused.append((address, size))
+
+    monkeypatch.setattr(streams._shares, "refuse", refuse)
+    answer = asyncio.run(streams.frame_in_thread("over", 0, False, "a" * 9, "198.51.100.1"))
+    assert answer is None and refused == [("198.51.100.1", 9)]
+
+
+def test_the_search_beside_the_frames_is_counted(streams, turned):
+    key = streams.open()
+    for number in range(3):
+        streams.frame(key, number, False, turned)
+    stream = streams._open[key]
+    assert stream.search_time() > 0
+    stream._pipeline.finder._thread.submit(int).result()  # after the search of the last frame
+    stream.search_time()
+    assert stream.search_time() == 0
 
 
 def test_opening_a_stream_does_not_stop_the_others(networks, streams, turned, monkeypatch):
