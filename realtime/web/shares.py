@@ -15,7 +15,7 @@ MEMORY = 1.0
 USUAL = 1.25
 """An address may always take this many times what the one takes that takes least."""
 
-ACTIVE = 0.01
+ACTIVE = 0.001
 """An address that takes less of a processor than this wants nothing at the moment."""
 
 SHORTEST, LOOK = 0.001, 0.1
@@ -87,11 +87,13 @@ class Shares:
         """What the other active addresses took lately, in processors."""
         now = self._clock()
         with self._lock:
-            taken = {name: account.lately(now) for name, account in self._accounts.items()}
-            for name, share in taken.items():
-                if share < ACTIVE and self._accounts[name].unused:
-                    del self._accounts[name]
-        return [share for name, share in taken.items() if name != address and share >= ACTIVE]
+            self._accounts = {
+                name: account
+                for name, account in self._accounts.items()
+                if name == address or account.wanting or account.lately(now) >= ACTIVE
+            }
+            others = (account for name, account in self._accounts.items() if name != address)
+            return [account.lately(now) for account in others]
 
     def _share(self, others: list[float]) -> float:
         return max(self._processors / (len(others) + 1), USUAL * min(others))
@@ -127,8 +129,8 @@ class _Account:
         self.refusals = Pace(REFUSALS, clock, sleep)
 
     @property
-    def unused(self) -> bool:
-        return not (self.working or self._holding)
+    def wanting(self) -> bool:
+        return bool(self.working or self._holding)
 
     def lately(self, now: float) -> float:
         return self.taken * math.exp((self.at - now) / MEMORY)

@@ -175,6 +175,29 @@ def test_who_sends_many_frames_takes_no_thread_from_the_others(server, held, tur
         other.call("close_stream", opened)
 
 
+def test_two_streams_of_an_address_are_not_worked_on_at_once_beside_another(networks, held, turned):
+    flood, camera = Caller("198.51.100.1"), Caller("198.51.100.2")
+
+    async def send(streams):
+        *flooding, mine = [streams.open(caller) for caller in (flood, flood, camera)]
+        for key in flooding:
+            streams._open[key]._pipeline = held
+        assert (await streams.frame_in_thread(mine, 0, False, turned))["faces"]
+        jobs = [
+            asyncio.ensure_future(streams.frame_in_thread(key, 0, False, turned))
+            for key in flooding
+        ]
+        assert await asyncio.to_thread(held.inside.acquire, timeout=30)
+        assert (await streams.frame_in_thread(mine, 1, False, turned))["faces"]
+        beside = held.inside.acquire(blocking=False)
+        held.go.set()
+        assert all(answer["image"] for answer in await asyncio.gather(*jobs))
+        return beside
+
+    with Streams(networks, 3) as streams:
+        assert not asyncio.run(send(streams))
+
+
 def test_a_new_stream_begins_with_what_its_address_took(streams, turned):
     """By the clock of the test, which stands still: so nothing that was taken is forgotten."""
     waited = []
