@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from engine.contract import EngineError
@@ -21,15 +22,19 @@ def write(path: Path, content: bytes) -> None:
     except OSError as error:
         raise EngineError(f"{path} cannot be written: {error.strerror}.") from error
     finally:
-        if temporary.exists():
+        with suppress(OSError):  # said above; where it was written whole, it has another name now
             temporary.unlink()
 
 
 def check_writable(path: Path) -> None:
     """EngineError where `path` cannot become a file: found out before the measuring, not after."""
-    if path.is_dir():
+    try:  # asking is refused too where the name is too long or a folder may not be looked into
+        is_folder, parent_is_there = path.is_dir(), path.parent.is_dir()
+    except OSError as error:
+        raise EngineError(f"{path} cannot be written: {error.strerror}.") from None
+    if is_folder:
         raise EngineError(f"{path} is a folder: give a file name.")
-    if not path.parent.is_dir():
+    if not parent_is_there:
         raise EngineError(f"The folder {path.parent} does not exist: make it first.")
     if not os.access(path.parent, os.W_OK):
         raise EngineError(f"The folder {path.parent} cannot be written to: choose another.")

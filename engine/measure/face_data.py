@@ -33,7 +33,11 @@ def read_faces(folder: Path, split: str, count: int | None = None) -> FaceData:
     pictures of 112×112 pixels, which are taken whatever the split.
     EngineError where there are none.
     """
-    if not folder.is_dir():
+    try:
+        there = folder.is_dir()
+    except OSError as error:  # the name is too long, or a folder above may not be looked into
+        raise EngineError(f"{folder} cannot be read: {error.strerror}.") from None
+    if not there:
         raise EngineError(f"There is no folder {folder}: give one with aligned faces.")
     if (folder / "faces.npy").is_file():
         return _prepared(folder, split, count)

@@ -60,11 +60,11 @@ class LineFile:
 
 def open_for_writing(path: Path) -> io.FileIO:
     """Opens a file for writing without a buffer, so that one write is one line on the disk."""
-    if path.is_dir():
-        raise SinkError(f"{path} is a folder. Give the name of a file.")
-    if not path.parent.exists():
-        raise SinkError(f"{path} cannot be written: create the folder {path.parent} first.")
-    try:
+    try:  # asking is refused too where the name is too long or a folder may not be looked into
+        if path.is_dir():
+            raise SinkError(f"{path} is a folder. Give the name of a file.")
+        if not path.parent.exists():
+            raise SinkError(f"{path} cannot be written: create the folder {path.parent} first.")
         return open(path, "wb", buffering=0)
     except OSError as error:
         raise SinkError(unwritable(path, error.strerror)) from None
@@ -75,5 +75,10 @@ def unwritable(path: Path, reason: str | None) -> str:
 
 
 def encoded(image: np.ndarray, suffix: str) -> bytes:
-    """A picture (uint8 H×W×3, RGB) as the content of a file of this kind: .png, .jpg."""
-    return cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
+    """A picture (uint8 H×W×3, RGB) as the content of a file of this kind: .png, .jpg.
+    SinkError where there is none, as where a side is too long for a JPEG."""
+    height, width = image.shape[:2]
+    done, content = cv2.imencode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise SinkError(f"A picture of {width}×{height} pixels cannot be written as {suffix}.")
+    return content.tobytes()

@@ -22,6 +22,14 @@ def test_a_file_that_cannot_be_written(tmp_path):
     assert list(tmp_path.glob(".*")) == []
 
 
+def test_a_name_that_is_too_long(tmp_path):
+    for attempt in (output.check_writable, lambda path: output.write(path, b"content")):
+        with pytest.raises(EngineError, match="cannot be written: File name too long"):
+            attempt(tmp_path / (300 * "a"))
+    with pytest.raises(EngineError, match="cannot be written: File name too long"):
+        output.check_writable(tmp_path / (300 * "a") / "file.json")
+
+
 def test_finds_out_beforehand(tmp_path):
     output.check_writable(tmp_path / "file.json")
     with pytest.raises(EngineError, match="is a folder: give a file name"):

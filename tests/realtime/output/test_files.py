@@ -50,6 +50,27 @@ def test_permission_denied(tmp_path, name, monkeypatch):
     assert "cannot be written: Permission denied" in refused(SINKS[name], tmp_path / name)
 
 
+@pytest.mark.parametrize("name", SINKS)
+def test_a_name_that_is_too_long(tmp_path, name):
+    assert "cannot be written: File name too long" in refused(
+        SINKS[name], tmp_path / (300 * "a" + name)
+    )
+
+
+@pytest.mark.parametrize("name", SINKS)
+def test_a_folder_that_may_not_be_looked_into(tmp_path, name, monkeypatch):
+    def deny(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.stat", deny)
+    assert "cannot be written: Permission denied" in refused(SINKS[name], tmp_path / name)
+
+
+def test_a_picture_that_does_not_fit_its_kind():
+    with pytest.raises(SinkError, match="70000×1 pixels cannot be written as .jpg"):
+        encoded(np.zeros((1, 70_000, 3), np.uint8), ".jpg")
+
+
 @pytest.mark.parametrize("suffix", [".png", ".jpg"])
 def test_a_picture_keeps_its_colours(suffix):
     image = np.full((16, 16, 3), (220, 60, 20), np.uint8)
