@@ -31,6 +31,9 @@ VIDEO_SECONDS = 180
 VIDEO_FRAMES = VIDEO_SECONDS * 240
 """Most frames of a video: what a fast camera gives in that time."""
 
+VIDEO_WORK = 600
+"""Seconds that a video may take, for the others wait meanwhile; what was done by then is shown."""
+
 FILE_MEGABYTES = 200
 """Largest file."""
 

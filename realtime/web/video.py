@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,14 @@ from realtime.sources.frame import Source, SourceError
 from realtime.sources.isolated import IsolatedVideo
 from realtime.sources.live import View
 from realtime.sources.video import VideoLimits
-from realtime.web.checks import FULL_HD, VIDEO_FRAMES, VIDEO_PIXELS, VIDEO_SECONDS, Refused
+from realtime.web.checks import (
+    FULL_HD,
+    VIDEO_FRAMES,
+    VIDEO_PIXELS,
+    VIDEO_SECONDS,
+    VIDEO_WORK,
+    Refused,
+)
 from realtime.web.networks import Networks
 
 POINTS = 600
@@ -49,11 +57,13 @@ def recognise_video(
     folder: Path,
     progress: Callable[[int, int | None], None],
     stop: threading.Event,
+    clock: Callable[[], float] = time.monotonic,
 ) -> VideoResult:
     """Runs the video in `path` through the pipeline; files are written into `folder`.
 
-    progress: is called with the frames done and, where known, those to expect. Raises Refused for
-    what is no video or passes the limits, and Cancelled soon after `stop` is set.
+    progress: is called with the frames done and, where known, those to expect. clock: seconds, by
+    which it breaks off after VIDEO_WORK. Raises Refused for what is no video or passes the limits,
+    and Cancelled soon after `stop` is set.
     """
     annotated, jsonl, csv = (
         folder / name for name in ("annotated.mp4", "faces.jsonl", "faces.csv")
@@ -71,7 +81,7 @@ def recognise_video(
             raise _too_many(source)
         with Run(source, pipeline, Outputs(annotated, jsonl, csv)) as run:
             try:
-                run.process(_views(source, progress, stop))
+                run.process(_in_time(_views(source, progress, stop), source.name, clock))
             except SourceError as error:
                 # Everything up to the damage was read and is worth showing.
                 trouble = str(error)
@@ -105,6 +115,17 @@ def _views(source: Source, progress, stop: threading.Event) -> Iterator[View]:
             raise _too_many(source)
         progress(frame.index, source.frames)
         yield View(frame, None)
+
+
+def _in_time(views: Iterator[View], name: str, clock: Callable[[], float]) -> Iterator[View]:
+    end = clock() + VIDEO_WORK
+    for view in views:
+        yield view
+        if clock() > end:
+            raise SourceError(
+                f"{name} takes longer than {VIDEO_WORK // 60} minutes here, so it breaks off after "
+                f"{view.frame.time:.0f} s. Cut it, or make it smaller, and try again."
+            )
 
 
 def timeline_of(jsonl: Path) -> dict:

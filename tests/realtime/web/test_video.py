@@ -51,6 +51,19 @@ def test_too_large_and_too_long_are_refused(networks, tmp_path, monkeypatch):
         run(path, networks, tmp_path)
 
 
+def test_what_takes_too_long_breaks_off_and_is_shown_so_far(networks, short_clip, tmp_path):
+    now = [0.0]
+
+    def progress(done, total):
+        now[0] += module.VIDEO_WORK / 9.5
+
+    result = recognise_video(
+        short_clip, networks, tmp_path, progress, threading.Event(), lambda: now[0]
+    )
+    assert "longer than 10 minutes" in result.trouble and "try again" in result.trouble
+    assert result.frames == 10 and len(result.jsonl.read_text().splitlines()) == 10
+
+
 def test_a_playlist_opens_nothing_else(networks, tmp_path):
     secret = tmp_path / "secret.txt"
     secret.write_text("secret")
