@@ -163,6 +163,8 @@ def test_open_to_everybody_is_told(tmp_path):
         (["--allow-origin", "example.org"], "like https://example.org"),
         (["--max-streams", "0"], "1 or more"),
         (["--host", "203.0.113.7"], "Cannot listen on 203.0.113.7"),
+        (["--host", ""], "--host is empty"),
+        (["--host", "[]"], "--host is empty"),
         (["--port", "99999"], "Choose another --host or --port"),
         (["--device", "cuda", "--backend", "openvino"], "does not run on cuda"),
     ],

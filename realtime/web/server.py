@@ -55,7 +55,9 @@ def serving(
     root_path: where a proxy puts the page. allow_origins: other origins, such as
     https://example.org, whose pages may use this one. Raises ServerError and EngineError.
     """
-    host = host.strip("[]")
+    host = host.strip("[] ")
+    if not host:
+        raise ServerError("--host is empty: give an address; 0.0.0.0 is all of this machine's.")
     _check_free(host, port)
     origins = _origins(allow_origins)
     in_url = f"[{host}]" if ":" in host else host
