@@ -58,9 +58,7 @@ def live_tab(streams: Streams) -> None:
         try:
             key, number = str(sent["key"]), int(sent["number"])
             picture, mirror = str(sent["image"]), bool(sent["mirror"])
-            answer = await streams.frame_in_thread(
-                key, number, mirror, picture, _address(request)
-            )
+            answer = await streams.frame_in_thread(key, number, mirror, picture, _address(request))
         except (TypeError, KeyError, ValueError):
             return {"error": RELOAD}
         except (checks.Refused, EngineError) as error:
@@ -184,7 +182,8 @@ def picture_tab(networks: Networks, visitors: Visitors) -> None:
 def video_tab(networks: Networks, visitors: Visitors) -> None:
     gr.Markdown(
         f"At most {checks.VIDEO_SECONDS // 60} minutes, {checks.FILE_MEGABYTES} MB and 4K. "
-        "Above Full HD it is made smaller. The result has no sound."
+        "Above Full HD it is made smaller. The result has no sound. One video is done at a time, in "
+        f"at most {checks.VIDEO_WORK // 60} minutes; one that takes longer breaks off there."
     )
     with gr.Row():
         with gr.Column(scale=1):
