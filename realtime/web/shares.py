@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 MEMORY = 1.0
 """Seconds after which work done weighs only a third of what it did."""
 
-USUAL = 1.25
+USUAL = 1.1
 """An address may always take this many times what the one takes that takes least."""
 
 ACTIVE = 0.001
@@ -21,7 +21,7 @@ ACTIVE = 0.001
 SHORTEST, LOOK = 0.001, 0.1
 """Seconds that one who waits sleeps before looking again whether others are still there."""
 
-REFUSALS = 20
+REFUSALS = 10
 """Refusals of an address that are answered in a second, for each costs a little."""
 
 REFUSAL_SIZE = 256 << 10

@@ -37,7 +37,7 @@ RATE = 30
 """Frames of a stream that are worked on in a second, as many as a camera gives. A client that
 sends faster waits, for it would take the processor from everybody else."""
 
-PART = 0.4
+PART = 0.33
 """Of the processors, what streams may take before they are slowed for each other; requests,
 pictures and videos need the rest."""
 

@@ -1,4 +1,4 @@
-"""Thirty-odd pictures and videos that are small to send and large to open."""
+"""Some fifty pictures and videos that are small to send and large to open."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import av
 import cv2
 from PIL import Image
 
+from tests.realtime.hostile.costly import COSTLY
 from tests.realtime.support.media import scene, write_video
 from tests.realtime.support.playlists import hls
 
@@ -248,6 +249,22 @@ PICTURES = {
     "tile.tif": ("16×16 of a tile of 268 million", _bytes(_large_tile)),
     "runs.bmp": ("16 million, run by run", _bytes(lambda: _run_length_bmp(4000))),
     "text.ppm": ("12 million as text", _bytes(lambda: b"P3 4000 3000 255\n" + b"0 " * 36_000_000)),
+    **{
+        name: (what, _bytes(COSTLY[what]))
+        for name, what in {
+            "chunks.png": "a PNG of empty chunks",
+            "pixels.png": "a PNG of empty pixels",
+            "pieces.png": "a PNG of large chunks",
+            "exif.png": "EXIF in a PNG",
+            "exif.jpg": "EXIF in a JPEG",
+            "exifs.jpg": "EXIF in pieces",
+            "exif.webp": "EXIF in a WebP",
+            "tags.tif": "a TIFF",
+            "other.tif": "a TIFF the other way round",
+            "places.tif": "a TIFF of places",
+            "comment.ppm": "a PPM of comments",
+        }.items()
+    },
 }
 """File name → what it is, and what writes it."""
 
