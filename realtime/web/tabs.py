@@ -182,8 +182,8 @@ def picture_tab(networks: Networks, visitors: Visitors) -> None:
 def video_tab(networks: Networks, visitors: Visitors) -> None:
     gr.Markdown(
         f"At most {checks.VIDEO_SECONDS // 60} minutes, {checks.FILE_MEGABYTES} MB and 4K. "
-        "Above Full HD it is made smaller. The result has no sound. One video is done at a time, in "
-        f"at most {checks.VIDEO_WORK // 60} minutes; one that takes longer breaks off there."
+        "Above Full HD it is made smaller. The result has no sound. One is done at a time, for "
+        f"{checks.VIDEO_WORK // 60} minutes at most; what takes longer breaks off there."
     )
     with gr.Row():
         with gr.Column(scale=1):

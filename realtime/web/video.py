@@ -122,9 +122,10 @@ def _in_time(views: Iterator[View], name: str, clock: Callable[[], float]) -> It
     for view in views:
         yield view
         if clock() > end:
+            done = view.frame.time if view.frame else 0.0
             raise SourceError(
                 f"{name} takes longer than {VIDEO_WORK // 60} minutes here, so it breaks off after "
-                f"{view.frame.time:.0f} s. Cut it, or make it smaller, and try again."
+                f"{done:.0f} s. Cut it, or make it smaller, and try again."
             )
 
 

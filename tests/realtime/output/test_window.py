@@ -43,11 +43,12 @@ def test_keys_reach_the_program(screen, tmp_path):
     )  # fmt: skip
     window, deadline = "", time.monotonic() + 30
     while not window and time.monotonic() < deadline:
-        window = ask_window(screen, "search", "--name", "Expression and head pose").split("\n")[0]
+        found = ask_window(screen, "search", "--onlyvisible", "--name", "Expression and head pose")
+        window = found.split("\n")[0]
         time.sleep(0.1)
-    time.sleep(1)
     ask_window(screen, "key", "--window", window, "s")
-    time.sleep(1)
+    while not list(tmp_path.glob("faces-*.png")) and time.monotonic() < deadline:
+        time.sleep(0.1)
     ask_window(screen, "key", "--window", window, "q")
     printed, error = program.communicate(timeout=30)
 

@@ -13,6 +13,7 @@ from realtime.pipeline import FacePipeline
 from realtime.web import streams as streams_module
 from realtime.web.streams import LEASE
 from tests.realtime.web.conftest import PLACES
+from tests.realtime.web.test_tabs import until
 
 RATE = 15
 """Frames a second that a free core must bring to the server."""
@@ -64,10 +65,7 @@ def share_of_a_core(seconds: float = 0.5) -> float:
 
 
 def gone(streams, count: int) -> bool:
-    deadline = time.monotonic() + 3 * LEASE
-    while len(streams) > count and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return len(streams) <= count
+    return until(lambda: len(streams) <= count, 3 * LEASE)
 
 
 def test_label_pose_mirror_plot_and_stop(visit, server):
@@ -85,8 +83,7 @@ def test_label_pose_mirror_plot_and_stop(visit, server):
 
     line = part(page, "plot").locator("path").nth(1)
     before = line.get_attribute("d")
-    page.wait_for_timeout(1500)
-    assert line.get_attribute("d") != before and before
+    assert before and until(lambda: line.get_attribute("d") != before)
 
     part(page, "stop").click()
     assert "Stopped" in part(page, "status").inner_text()
@@ -160,8 +157,7 @@ def test_size_and_camera_can_be_changed_while_it_runs(visit):
     assert part(page, "camera").locator("option").count() >= 1
     part(page, "size").select_option("320x240")
     page.wait_for_function("document.querySelector('[data-live=view]').width === 320")
-    page.wait_for_timeout(1000)
-    assert readout(page)[1] == "happiness"
+    page.wait_for_function("/happiness/.test(document.querySelector('[data-live=rows]').innerText)")
 
 
 def test_a_stream_that_the_server_ended_is_opened_again(visit, server):
@@ -171,8 +167,7 @@ def test_a_stream_that_the_server_ended_is_opened_again(visit, server):
     (key,) = server.streams._open
     server.streams.close(key)
     page.wait_for_function("/frames/.test(document.querySelector('[data-live=status]').innerText)")
-    page.wait_for_timeout(1000)
-    assert len(server.streams) == 1 and key not in server.streams._open
+    assert until(lambda: len(server.streams) == 1 and key not in server.streams._open)
 
 
 def picture(page) -> str:
@@ -231,9 +226,9 @@ def test_picture_and_plot_go_on_after_the_stream_ended(visit, server, monkeypatc
     wait_for_another_stream(page, server, old)
     wait_for_another_picture(page)
     assert "frames/s" in part(page, "status").inner_text()
-    page.wait_for_timeout(1000)
     # Thirty seconds are shown, and the new stream has run for a few.
-    assert oldest_sample(page) > 0.4 * part(page, "plot").bounding_box()["width"]
+    width = part(page, "plot").bounding_box()["width"]
+    assert until(lambda: oldest_sample(page) > 0.4 * width, 5)
 
 
 def sleep(server) -> None:
@@ -275,7 +270,6 @@ def test_a_question_that_is_never_answered_does_not_stop_the_picture(visit):
     while len(lost) < 2 and time.monotonic() < deadline:
         page.wait_for_timeout(100)
     lost_now = False
-    page.wait_for_timeout(500)
     assert len(lost) == 2
     page.get_by_text("The server does not answer").wait_for()
     page.get_by_text("frames/s").wait_for()
@@ -312,5 +306,5 @@ def test_the_page_is_never_wider_than_the_screen(visit, width):
     page = visit(viewport={"width": width, "height": 800})
     for tab in ("Live", "Picture", "Video", "Model"):
         page.get_by_role("tab", name=tab).click()
-        page.wait_for_timeout(300)
+        page.get_by_role("tab", name=tab, selected=True).wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
