@@ -2,7 +2,6 @@
 
 import asyncio
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
 import httpx
@@ -16,6 +15,7 @@ from realtime.web.uploads import Uploads
 from tests.realtime.support.paths import below
 from tests.realtime.web.conftest import free_port
 from tests.realtime.web.load import Page
+from tests.realtime.web.loops import finished
 from tests.realtime.web.test_tabs import give_picture, until
 
 JOIN = {"data": [None], "fn_index": 0, "session_hash": "guard"}
@@ -100,8 +100,7 @@ def test_websockets_are_checked_too():
         sent.append(message)
 
     asked = guard({"type": "websocket", "path": "/", "headers": headers}, None, send)
-    with ThreadPoolExecutor(1) as thread:  # a browser that is open has this thread's loop
-        thread.submit(asyncio.run, asked).result(30)
+    finished(asked)
     assert [message["type"] for message in sent] == ["websocket.close"]
 
 
@@ -166,7 +165,7 @@ def test_bodies_of_one_address_that_are_on_their_way_are_bounded():
         )
         await ask("192.0.2.1", large)
 
-    asyncio.run(ask_often())
+    finished(ask_often())
     assert most == COMING // BODY_BYTES + 5 + 2
     assert (statuses.count(200), statuses.count(429)) == (most + 1, 45 + 2 + 1 - most - 1)
 
@@ -203,7 +202,7 @@ def test_an_upload_is_known_behind_a_proxy(tmp_path, path):
     guard = Guard(app, Uploads(tmp_path), frozenset())
     headers = [(b"content-length", str(BODY_BYTES + 1).encode())]
     scope = {"type": "http", "method": "POST", "path": path, "root_path": "/faces"}
-    asyncio.run(guard(scope | {"headers": headers, "client": ("127.0.0.1", 1)}, None, send))
+    finished(guard(scope | {"headers": headers, "client": ("127.0.0.1", 1)}, None, send))
     assert sent[0]["status"] == 200
 
 

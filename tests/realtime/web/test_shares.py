@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 
 from realtime.web.shares import REFUSALS, Pace, Shares
+from tests.realtime.web.loops import finished
 
 FLOOD, CAMERA = "198.51.100.1", "198.51.100.2"
 
@@ -28,7 +29,7 @@ class Clock:
 
     def play(self, seconds: float, *clients) -> None:
         """Runs the coroutines for so long."""
-        asyncio.run(self._play(seconds, clients))
+        finished(self._play(seconds, clients))
 
     async def _play(self, seconds: float, clients) -> None:
         tasks = [asyncio.ensure_future(client) for client in clients]

@@ -18,6 +18,7 @@ from realtime.web.shares import Shares
 from realtime.web.streams import Streams
 from tests.realtime.web.camera import turned_to_the_right
 from tests.realtime.web.load import Page
+from tests.realtime.web.loops import finished
 from tests.realtime.web.test_tabs import until
 
 
@@ -195,7 +196,7 @@ def test_two_streams_of_an_address_are_not_worked_on_at_once_beside_another(netw
         return beside
 
     with Streams(networks, 3) as streams:
-        assert not asyncio.run(send(streams))
+        assert not finished(send(streams))
 
 
 def test_a_new_stream_begins_with_what_its_address_took(streams, turned):
@@ -218,7 +219,7 @@ def test_a_new_stream_begins_with_what_its_address_took(streams, turned):
             streams.close(key)
 
     with pytest.raises(TimeoutError):
-        asyncio.run(reopen())
+        finished(reopen())
     assert len(waited) == 100
 
 
@@ -229,7 +230,7 @@ def test_what_is_sent_to_no_stream_is_refused_at_a_pace(streams, monkeypatch):
         refused.append((address, size))
 
     monkeypatch.setattr(streams._shares, "refuse", refuse)
-    answer = asyncio.run(streams.frame_in_thread("over", 0, False, "a" * 9, "198.51.100.1"))
+    answer = finished(streams.frame_in_thread("over", 0, False, "a" * 9, "198.51.100.1"))
     assert answer is None and refused == [("198.51.100.1", 9)]
 
 
