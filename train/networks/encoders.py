@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -20,11 +20,17 @@ class EncoderSpec:
 
     size: side of the square input in pixels, 112 or 56 (then 112 is averaged 2×2 first).
     channels: 1 (grey) or 3 (RGB). width: channels of the first stage.
+    detail: side in pixels to which a face is averaged before it is enlarged to `size`, so that a
+    sharp face looks like those of FERPlus, which hold 48; None for the face as it is.
+    window: left, top and side, in pixels, of the square of the aligned face that is seen; None for
+    all. Of FERPlus's faces the forehead is often cut off, and what is there repeats the border.
     """
 
     size: int
     channels: int
     width: int
+    detail: int | None = field(default=None, kw_only=True)
+    window: tuple[int, int, int] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -47,16 +53,7 @@ class InceptionSpec(EncoderSpec):
 
 @dataclass(frozen=True)
 class MobileNetSpec(EncoderSpec):
-    """A MobileNet V1; width 32 can start from the weights of a recognition network.
-
-    detail: side in pixels to which a face is averaged before it is enlarged to `size`, so that a
-    sharp face looks like those of FERPlus, which hold 48; None for the face as it is.
-    """
-
-    detail: int | None = None
-    window: tuple[int, int, int] | None = None
-    """left, top and side, in pixels, of the square of the aligned face that is seen; None for all.
-    Of FERPlus's faces the forehead is often cut off, and what is there repeats the border."""
+    """A MobileNet V1; width 32 can start from the weights of a recognition network."""
 
 
 ENCODERS = {

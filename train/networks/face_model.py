@@ -88,9 +88,7 @@ class FaceModel(nn.Module):
         self.expression = ExpressionBranch(network, classes, dropout, feature_dim)
         self.pose = PoseBranch(pose_network, feature_dim)
         spec = self.expression.encoder.spec
-        self.expression_input = FaceInput(
-            spec.size, spec.channels, getattr(spec, "detail", None), getattr(spec, "window", None)
-        )
+        self.expression_input = FaceInput(spec.size, spec.channels, spec.detail, spec.window)
 
     def forward(self, faces: Tensor) -> FaceOutput:
         pixels = self.expression_input(faces)
