@@ -26,6 +26,7 @@ from train.files import file_sha256
 from train.fit import UNFINISHED, FitOptions, configuration, fit
 from train.options import Count, Minutes, Positive, Seed
 from train.recipes import RECIPES
+from train.recipes.baseline import BaselineOptions
 from train.recipes.methods import METHODS
 from train.recipes.schedules import ScheduleName
 from train.runs.folder import RunFolder
@@ -153,29 +154,27 @@ class Reproduce:
 
     def _options(self, name: str, seed: int) -> tuple[FitOptions, object]:
         """What the run is trained with: of the loop, and of its recipe."""
-        method, budget = METHODS[name], dataclasses.asdict(self._budget())
+        (recipe, method), budget = METHODS[name], dataclasses.asdict(self._budget())
         how = FitOptions(
             self.data, self._folder(name, seed), budget.pop("epochs"), budget.pop("batch_size"),
             seed, device=self.device, precision=self.precision,
         )  # fmt: skip
-        options_type = RECIPES[method.recipe].options_type
-        known = {field.name for field in dataclasses.fields(options_type)}
-        # What only some recipes know; anything else that one does not know is an error.
-        only_some = {name: budget.pop(name) for name in ("decoder_width", "identity_every")}
-        only_some |= {"identity": self.identity, "faces": self.faces}
-        own = {key: value for key, value in only_some.items() if key in known}
-        if "identity" in own and self.identity is None:
-            raise UserError(f"{method.title} needs --identity; see `train fit ipd_fer --help`.")
-        if "faces" in own and self.faces is None and "gan" not in method.without:
-            raise UserError(f"{method.title} needs --faces; see `train fit tdgan --help`.")
+        kind = RECIPES[recipe]
+        known = _names(kind.options_type)
+        # Of what only some recipes know each takes its own; what all should know is an error.
+        values = budget | {"identity": self.identity, "faces": self.faces}
+        shared = _names(BaselineOptions)
+        given = {key: value for key, value in values.items() if key in known | shared}
         chosen = {**dict.fromkeys(method.without, False), **method.values}
-        network = budget["network"]
-        budget["network"] = method.networks.get(network, network)
-        initial = self._initial(method.title, budget["network"])
-        recipe = options_type(
-            **budget, **own, **chosen, initial=initial, augmentation=self.augmentation
+        given["network"] = method.networks.get(budget["network"], budget["network"])
+        initial = self._initial(method.title, given["network"])
+        options = kind.options_type(
+            **given, **chosen, initial=initial, augmentation=self.augmentation
         )
-        return how, recipe
+        for need, switch in kind.needs.items():
+            if switch not in method.without and getattr(options, need) is None:
+                raise UserError(f"{method.title} needs --{need}; see `train fit {recipe} --help`.")
+        return how, options
 
     def _initial(self, title: str, network: str) -> Path | None:
         """What a method with this network starts from; UserError where --initial has none for it,
@@ -192,7 +191,7 @@ class Reproduce:
 
     def _finish(self, name: str, seed: int, data: PreparedFaces, deadline: float) -> bool:
         """Train and measure one run as far as that is not done yet; False where time is up."""
-        recipe, (how, options) = METHODS[name].recipe, self._options(name, seed)
+        (recipe, _), (how, options) = METHODS[name], self._options(name, seed)
         run = RunFolder(how.run)
         started, trained = run.last.exists(), self._trained(run, how.epochs)
         if started:
@@ -240,3 +239,7 @@ class Reproduce:
         costs = {title: inference_cost(config) for title, config in configs.items()}
         table = write_comparison(methods, costs, self.split, self.output)
         return f"{table}\nWritten: {self.output}/table-{self.split}.md, .csv, .json"
+
+
+def _names(options: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(options)}

@@ -126,7 +126,7 @@ def by_method(results: Sequence[Result]) -> list[MethodResult]:
         groups.setdefault(title_of(result.recipe, result.options), []).append(result)
     for title, group in groups.items():
         _check_alike(title, group)
-    order = [method.title for method in METHODS.values()]
+    order = [method.title for _, method in METHODS.values()]
     titles = sorted(groups, key=lambda title: order.index(title) if title in order else len(order))
     return [MethodResult(title, tuple(groups[title])) for title in titles]
 

@@ -7,7 +7,6 @@ one that learnt from these very faces would know their faults.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,35 +19,21 @@ from torch.nn import functional as F
 
 from realtime.align import FACE_SIZE
 from train.data.examples import examples
-from train.data.identity import identity_of
 from train.data.prepared import PreparedFaces, read_prepared
 from train.errors import UserError
-from train.evaluation.generators import load_ipd_fer, load_joint, load_tdgan
+from train.evaluation.generators import load_makers
 from train.files import write_json
 from train.metrics import percent
 from train.networks.face_model import FaceModel
 from train.options import Count
-from train.pose import YAW_BIN_EDGES
 from train.progress import progress
-from train.recipes import RECIPES
-from train.recipes.ipd_fer import IpdFer
+from train.recipes.described import Made
+from train.recipes.recipe import Recipe
 from train.runs.folder import RunFolder
 from train.runs.load import load_model
 
 BATCH = 32
 """Faces at a time."""
-
-
-@dataclass(frozen=True)
-class Made:
-    """Faces and what they should show. title: which they are. pixels: (n, 1 or 3, side, side), 0 to
-    1. expression: classes, int64 (n,). yaw: degrees (n,), or the faces, pixels alike, that they
-    should be turned like; None where nothing is said of it."""
-
-    title: str
-    pixels: Tensor
-    expression: Tensor
-    yaw: Tensor | None = None
 
 
 @dataclass
@@ -142,10 +127,11 @@ class Judge:
         if not len(rows):
             raise UserError(f"{self.data} has no {self.split} faces.")
         verdict = Verdict(network, config["classes"])
-        pieces = np.array_split(rows, -(-len(rows) // BATCH))
-        make = self._generator()
-        for piece in progress(pieces, desc="judging", unit="batch", leave=False):
-            for made in make(data, piece):
+        elsewhere = {"identity": self.identity, "faces": self.faces}
+        recipe = load_makers(self.run_folder, Recipe, **elsewhere)  # type: ignore[type-abstract]
+        for done in progress(range(0, len(rows), BATCH), desc="judging", unit="batch", leave=False):
+            faces, label = taken(data, rows[done : done + BATCH])
+            for made in recipe.made(faces, label, first=done):
                 verdict.add(made)
         scores = verdict.scores()
         print(report(scores))
@@ -153,88 +139,11 @@ class Judge:
         write_json(path, {"judge": str(self.judge), "made": scores})
         print(f"\nWritten: {path}")
 
-    def _generator(self) -> Callable[[PreparedFaces, np.ndarray], Iterator[Made]]:
-        """What makes faces of some rows of the data."""
-        recipe = RunFolder(self.run_folder).config()["recipe"]
-        if recipe == "joint_pose_expression":
-            return JointFaces(self.run_folder)
-        if recipe == "tdgan":
-            return TdganFaces(self.run_folder, self.faces)
-        if issubclass(RECIPES.get(recipe, object), IpdFer):
-            return IpdFaces(self.run_folder, self.identity)
-        raise UserError(f"{self.run_folder} is a run of {recipe}, which has no generator.")
-
 
 def taken(data: PreparedFaces, rows: np.ndarray) -> tuple[Tensor, Tensor]:
     """Faces, uint8 (n, 112, 112, 1 or 3), and their classes, int64 (n,)."""
     faces = torch.from_numpy(np.array(data.faces[rows]))
     return faces, torch.from_numpy(data.label[rows].astype(np.int64))
-
-
-class IpdFaces:
-    """f_id should be frontal and neutral, f_id + f_pose neutral and turned like the input, with
-    f_exp the input. ID-FER has no second."""
-
-    def __init__(self, run: Path, identity: str | None):
-        self.recipe = load_ipd_fer(run, identity)
-
-    @torch.no_grad()
-    def __call__(self, data: PreparedFaces, rows: np.ndarray) -> Iterator[Made]:
-        faces, label = taken(data, rows)
-        f_id = identity_of(self.recipe.E_id, faces)
-        drawn = self.recipe.synthesise(faces, f_id)
-        made = {title: torch.from_numpy(pixels) for title, pixels in drawn.items()}
-        neutral = torch.full_like(label, self.recipe.neutral)
-        as_input, frontal = made["input"], torch.zeros(len(label))
-        yield Made("input", as_input, label)
-        yield Made("f_id", made["f_id"], neutral, frontal)
-        if self.recipe.options.pose:
-            yield Made("f_id + f_pose", made["f_id + f_pose"], neutral, as_input)
-        yield Made("… + f_exp", made["… + f_exp"], label, as_input)
-
-
-class JointFaces:
-    """Every expression under every pose; a pose class stands for the middle of its 10°."""
-
-    def __init__(self, run: Path):
-        self.recipe = load_joint(run)
-        codes = self.recipe.codes
-        self.codes = codes.every()
-        expression, pose = self.codes.split([len(codes.expressions), codes.poses], dim=1)
-        self.expression = expression.argmax(dim=1)
-        self.yaw = None  # of unsigned poses, for to which side they turn is not said
-        if codes.signed:
-            turned = torch.tensor([0.0, *(edge + 5 for edge in YAW_BIN_EDGES)])
-            self.yaw = torch.cat([-turned.flip(0)[:-1], turned])[pose.argmax(dim=1)]
-
-    def __call__(self, data: PreparedFaces, rows: np.ndarray) -> Iterator[Made]:
-        faces, label = taken(data, rows)
-        yield Made("input", self.recipe.model.expression_input(faces), label)
-        for face in faces.split(1):
-            made = torch.from_numpy(self.recipe.synthesise(face, self.codes)[0])
-            yield Made("every code", made, self.expression, self.yaw)
-
-
-class TdganFaces:
-    """Each expression on a face of another person, turned like that face."""
-
-    def __init__(self, run: Path, faces: Path | None):
-        self.generator, self.look, trained_on = load_tdgan(run)
-        people = read_prepared(faces or trained_on)
-        rows = people.rows("validation")
-        if not len(rows):
-            raise UserError(f"{faces or trained_on} has no validation faces.")
-        self.people, self.next = torch.from_numpy(np.array(people.faces[rows])), 0
-
-    @torch.no_grad()
-    def __call__(self, data: PreparedFaces, rows: np.ndarray) -> Iterator[Made]:
-        faces, label = taken(data, rows)
-        turn = (self.next + torch.arange(len(rows))) % len(self.people)
-        self.next += len(rows)
-        i_e, i_f = self.look(faces), self.look(self.people[turn])
-        d_n = self.generator.still_noise(i_e)
-        yield Made("input", i_e, label)
-        yield Made("transferred", self.generator(i_f, i_e, d_n).image.float(), label, i_f)
 
 
 def report(scores: dict) -> str:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from train.data.examples import chosen
-from train.data.identity import identity_of
 from train.data.prepared import read_prepared
 from train.errors import UserError
 from train.evaluation.comparison import (
@@ -21,7 +20,7 @@ from train.evaluation.comparison import (
     read_result,
 )
 from train.evaluation.evaluate import result_name
-from train.evaluation.generators import load_ipd_fer
+from train.evaluation.generators import load_makers
 from train.figures.common import Run, Runs, Split, write_figure
 from train.figures.embedding import embed, expression_features, read_people
 from train.files import write_text
@@ -33,6 +32,7 @@ from train.plots import (
     plot_faces,
     plot_tables,
 )
+from train.recipes.ipd_fer import IpdFer
 from train.runs.decision import Prior
 
 
@@ -56,13 +56,14 @@ class Faces:
     """PNG file; faces-<split>.png in the run folder by default."""
 
     def run(self) -> None:
-        data, recipe = read_prepared(self.data), load_ipd_fer(self.run_folder, self.identity)
+        data = read_prepared(self.data)
+        recipe = load_makers(self.run_folder, IpdFer, identity=self.identity)
         rows = chosen(data, self.split, self.ids, self.count)
         faces = torch.from_numpy(np.array(data.faces[rows]))
-        with torch.no_grad():
-            f_id = identity_of(recipe.E_id, faces)
+        made = recipe.made(faces, torch.from_numpy(data.label[rows]))
+        columns = {each.title: each.pixels.numpy() for each in made}
         path = self.output or self.run_folder / f"faces-{self.split}.png"
-        write_figure(path, plot_faces(recipe.synthesise(faces, f_id)))
+        write_figure(path, plot_faces(columns))
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ import torch
 
 from train.data.examples import chosen
 from train.data.prepared import read_prepared
-from train.evaluation.generators import load_joint
+from train.evaluation.generators import load_makers
 from train.figures.common import Run, Split, write_figure
 from train.options import Count
 from train.plots import plot_grids
+from train.recipes.joint_pose_expression import JointPoseExpression
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Codes:
     """PNG file; codes-<split>.png in the run folder by default."""
 
     def run(self) -> None:
-        data, recipe = read_prepared(self.data), load_joint(self.run_folder)
+        data, recipe = read_prepared(self.data), load_makers(self.run_folder, JointPoseExpression)
         rows = chosen(data, self.split, self.ids, self.count)
         faces, codes = torch.from_numpy(np.array(data.faces[rows])), recipe.codes
         grids = recipe.synthesise(faces, codes.every())

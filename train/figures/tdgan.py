@@ -16,12 +16,16 @@ from train.data.examples import chosen
 from train.data.pictures import read_faces
 from train.data.prepared import read_prepared
 from train.errors import UserError
-from train.evaluation.generators import load_tdgan
+from train.evaluation.generators import networks_of
 from train.figures.common import Run, Split, write_figure
-from train.networks.tdgan import Generator
+from train.networks.encoders import FaceInput
+from train.networks.tdgan import Generator, build_generator
 from train.options import Bounds, Count
 from train.plots import plot_faces, plot_transfer
-from train.recipes.tdgan import interpolated_expression, interpolated_face
+from train.recipes.tdgan import Tdgan, interpolated_expression, interpolated_face
+from train.runs.checkpoint import fitting
+from train.runs.folder import RunFolder
+from train.runs.load import fresh_model
 
 Interpolate = Callable[[Tensor, Tensor, float], Tensor]
 
@@ -103,6 +107,23 @@ class TdganFaces(Between):
         made = between_faces(generator, *rows, self.steps)
         columns = {"expression": rows[0], "from": rows[1]} | made | {"to": rows[2]}
         _write(self._path("interpolated-faces"), columns)
+
+
+def load_tdgan(run: Path) -> tuple[Generator, FaceInput, Path]:
+    """G in evaluation mode, what it sees of faces, and the folder of the people it was trained on,
+    which need not be there; UserError where the run has none."""
+    config = RunFolder(run).config()
+    options = config["options"]
+    if config["recipe"] != "tdgan" or not options["gan"]:
+        raise UserError(f"{run} is a run of {config['recipe']} that has no generator.")
+    model = fresh_model(run, config)
+    e_e = model.expression.encoder
+    generator = build_generator(options["network"], e_e, options["decoder_width"])
+    networks = networks_of(run, Tdgan)
+    with fitting(RunFolder(run).last):
+        own = {name: networks[f"G.{name}"] for name in generator.state_dict()}
+        generator.load_state_dict(own)
+    return generator.eval(), model.expression_input, Path(options["faces"])
 
 
 def pairs(fixed: Tensor, ends: Tensor) -> tuple[Tensor, Tensor, Tensor]:

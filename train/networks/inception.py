@@ -16,6 +16,14 @@ SHARE = 0.17
 """By how much an inception block changes what it is given; that of Inception-ResNet (Szegedy et
 al. 2017), whose smallest block Figure 4 shows."""
 
+INCEPTION = {
+    "resnet18": "inception",
+    "resnet18-half": "inception-56",
+    "resnet18-quarter": "inception-56-half",
+}
+"""The encoder of TDGAN's Table I that costs as much as a residual one, whose batch normalisation
+lets G make the same picture of all faces."""
+
 
 class ConvBlock(nn.Sequential):
     """Convolution of stride 1, instance norm, ReLU: the side stays what it is."""

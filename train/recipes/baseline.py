@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from pathlib import Path
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -17,6 +18,7 @@ from train.data.augmentation import Augmentation, Augmenter
 from train.data.batches import Batch
 from train.networks.face_model import build_face_model
 from train.options import BelowOne, NotNegative, Positive
+from train.recipes.described import Method
 from train.recipes.losses import labels, mixup, pose_error, soft_cross_entropy, yaw_bin_error
 from train.recipes.recipe import Recipe, Update
 from train.recipes.schedules import ScheduleName
@@ -54,6 +56,7 @@ class Baseline(Recipe):
     """Trains both branches of :attr:`model` together."""
 
     options_type = BaselineOptions
+    methods: ClassVar = {"baseline": Method("baseline")}
     betas = (0.9, 0.999)
     """Of Adam; its usual ones."""
 

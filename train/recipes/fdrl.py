@@ -23,6 +23,7 @@ from train.errors import UserError
 from train.networks.face_model import Architecture
 from train.options import BelowOne, Count, NotNegative, Positive, Share
 from train.recipes.baseline import Baseline, BaselineOptions
+from train.recipes.described import Method
 from train.recipes.losses import soft_cross_entropy, used
 from train.recipes.schedules import ScheduleName
 
@@ -73,6 +74,7 @@ class Fdrl(Baseline):
     options_type = FdrlOptions
     betas = (0.5, 0.999)  # section 4.2; one-cycle moves the first of them by itself
     switches: ClassVar = {"fdn": (), "intra": (), "inter": ()}
+    methods: ClassVar = {"fdrl": Method("FDRL")}
 
     @classmethod
     def architecture(cls, options: FdrlOptions, classes: int) -> Architecture:

@@ -12,29 +12,27 @@ or prints in two ways, is decided in docs/choices.md and said here where it is d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.data.augmentation import Augmentation, Augmenter
-from train.data.batches import Arrays, Batch, FaceDataset
-from train.data.examples import examples
-from train.data.identity import identity_features
+from train.data.batches import Arrays, Batch
+from train.data.identity import identity_features, identity_of
 from train.data.prepared import PreparedFaces
 from train.errors import UserError
-from train.files import save_figure
 from train.networks.decoder import Decoder
 from train.networks.encoders import common_input
 from train.networks.face_model import ExpressionBranch, build_face_model
 from train.networks.identity import load_identity
 from train.networks.mobilefacenet import FEATURE_DIM
 from train.options import BelowOne, Count, NotNegative, Positive
-from train.plots import plot_faces
+from train.recipes.described import Made, Method
 from train.recipes.losses import labels, mixup, pose_error, soft_cross_entropy, used, yaw_bin_error
 from train.recipes.recipe import Recipe, Update, fixed
 from train.recipes.schedules import ScheduleName
@@ -126,12 +124,19 @@ class IpdFer(Recipe):
     options_type = IpdFerOptions
     feature_dim = FEATURE_DIM
     switches: ClassVar = {
-        "pose": (),
-        "confusion": ("beta2",),
-        "cos": ("beta1",),
-        "id": ("lambda3",),
+        "pose": (), "confusion": ("beta2",), "cos": ("beta1",), "id": ("lambda3",),
         "discriminator": ("lambda1", "lambda2"),
+    }  # fmt: skip
+    methods: ClassVar = {
+        "id_fer": Method("ID-FER", without=("pose",)),
+        "ipd_fer": Method("IPD-FER"),
+        "no_confusion": Method("IPD-FER without L_confusion", without=("confusion",)),
+        "no_cos": Method("IPD-FER without L_cos", without=("cos",)),
+        "no_id": Method("IPD-FER without L_id", without=("id",)),
+        "no_discriminator": Method("IPD-FER without D", without=("discriminator",)),
     }
+    makers = ("model", "G_dec")
+    needs: ClassVar = {"identity": None}
     renamed: ClassVar = {
         "0": "model", "1": "G_dec", "2": "D", "discriminator": "D", "generator": "G",
     }  # fmt: skip
@@ -157,11 +162,10 @@ class IpdFer(Recipe):
 
     def wrap(self, fabric) -> None:
         self.E_id.to(fabric.device)
-        self.expression = fabric.setup_module(self.model.expression)
-        self.pose = fabric.setup_module(self.model.pose)
+        networks = self.model.expression, self.model.pose, self.G_dec, self.D
+        self.expression, self.pose, self.G_dec, self.D = map(fabric.setup_module, networks)
         self.expression.mark_forward_method("describe")
         self.pose.mark_forward_method("describe")
-        self.G_dec, self.D = fabric.setup_module(self.G_dec), fabric.setup_module(self.D)
 
     def updates(self) -> dict[str, Update]:
         """Those of Algorithm 1. The encoders are in two, each with its own moments; one decays."""
@@ -269,26 +273,18 @@ class IpdFer(Recipe):
         return Sample(x, real, f_id, y, batch.label == self.neutral, replace(batch, pose=pose))
 
     @torch.no_grad()
-    def synthesise(self, faces: Tensor, f_id: Tensor) -> dict[str, np.ndarray]:
-        """The columns of Figures 8 and 9, by title: float (n, channels, size, size), 0 to 1.
-
-        faces: uint8 (n, 112, 112, channels); f_id: theirs (n, 512). ID-FER has no f_pose.
-        """
+    def made(self, faces: Tensor, label: Tensor, first: int = 0) -> Iterator[Made]:
+        """The columns of Figures 8 and 9: f_id is to be neutral and frontal, with f_pose turned
+        like the input, with f_exp the input. ID-FER has no f_pose."""
         self.networks.eval()
         x, G_dec = self.model.expression_input(faces), self.plain("G_dec")
-        feature, columns = f_id, {"input": x, "f_id": G_dec(f_id)}
+        f_id, neutral = identity_of(self.E_id, faces), torch.full_like(label, self.neutral)
+        f_ip = f_id + self.model.pose.encoder(x) if self.options.pose else f_id
+        yield Made("input", x, label)
+        yield Made("f_id", G_dec(f_id), neutral, torch.zeros(len(x)))
         if self.options.pose:
-            feature = feature + self.model.pose.encoder(x)
-            columns["f_id + f_pose"] = G_dec(feature)
-        feature = feature + self.model.expression.encoder(x)
-        columns["… + f_exp"] = G_dec(feature)
-        return {title: pixels.float().cpu().numpy() for title, pixels in columns.items()}
-
-    def picture(self, data: PreparedFaces, extra: Arrays | None, path: Path) -> None:
-        """Figure 9 on eight validation faces."""
-        dataset = FaceDataset(data, examples(data, data.rows("validation")), extra)
-        batch = dataset.__getitems__(range(len(dataset))).to(self.fabric.device)
-        save_figure(plot_faces(self.synthesise(batch.faces, batch.extra["f_id"])), path)
+            yield Made("f_id + f_pose", G_dec(f_ip), neutral, x)
+        yield Made("… + f_exp", G_dec(f_ip + self.model.expression.encoder(x)), label, x)
 
 
 def reconstruction_loss(x_ipe: Tensor, x_ip: Tensor, x: Tensor, neutral: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ paper leaves open is decided in docs/choices.md and said here where it is done.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from train.data.batches import Arrays, Batch, FaceDataset
-from train.data.examples import examples
+from train.data.batches import Arrays, Batch
 from train.data.prepared import PreparedFaces
 from train.files import save_figure
 from train.networks.joint_pose_expression import (
@@ -34,7 +34,9 @@ from train.networks.joint_pose_expression import (
 )
 from train.options import BelowOne, Count, NotNegative, Positive
 from train.plots import plot_faces
+from train.pose import YAW_BIN_EDGES
 from train.recipes.baseline import Baseline, BaselineOptions
+from train.recipes.described import Made, Method
 from train.recipes.losses import mixup, soft_cross_entropy, used
 from train.recipes.recipe import Update, fixed, statistics_kept
 
@@ -80,6 +82,11 @@ class JointPoseExpression(Baseline):
 
     options_type = JointPoseExpressionOptions
     values = ("generated",)
+    methods: ClassVar = {
+        "joint_0n": Method("joint model, 0N", values={"generated": 0}),
+        "joint_5n": Method("joint model, 5N", values={"generated": 5}),
+    }
+    makers = ("model", "G")
     renamed: ClassVar = {
         "generator.encoder": "G.G_enc",
         "generator.decoder": "G.G_dec",
@@ -220,15 +227,26 @@ class JointPoseExpression(Baseline):
         front."""
         if not self.options.generated:
             return
-        device = self.fabric.device
-        dataset = FaceDataset(data, examples(data, data.rows("validation")))
-        faces = dataset.__getitems__(range(len(dataset))).faces.to(device)
-        expression = torch.arange(len(data.classes), device=device)
-        frontal = self.codes.pose_class(torch.zeros(len(expression), device=device))
+        faces = self.examples(data).faces
+        expression = torch.arange(len(data.classes), device=faces.device)
+        frontal = self.codes.pose_class(torch.zeros(len(expression), device=faces.device))
         made = self.synthesise(faces, self.codes(expression, frontal))
         columns = {"input": self.model.expression_input(faces).cpu().numpy()}
         columns |= dict(zip(data.classes, made.swapaxes(0, 1), strict=True))
         save_figure(plot_faces(columns), path)
+
+    def made(self, faces: Tensor, label: Tensor, first: int = 0) -> Iterator[Made]:
+        """Every expression under every pose; a class of poses stands for the middle of its 10°, and
+        of unsigned ones it is not said to which side they turn."""
+        codes = self.codes.every()
+        expression, pose = codes.split([len(self.codes.expressions), self.codes.poses], dim=1)
+        turned = torch.tensor([0.0, *(edge + 5 for edge in YAW_BIN_EDGES)])
+        yaw = torch.cat([-turned.flip(0)[:-1], turned])[pose.argmax(dim=1)]
+        yield Made("input", self.model.expression_input(faces), label)
+        for face in faces.split(1):
+            made = torch.from_numpy(self.synthesise(face, codes)[0])
+            told = yaw if self.codes.signed else None
+            yield Made("every code", made, expression.argmax(dim=1), told)
 
 
 def attribute_value(real: Tensor, fake: Tensor) -> Tensor:

@@ -15,10 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from train.data.batches import Arrays, Batch, FaceDataset, evaluation_loader
+from train.data.examples import examples
 from train.data.predictions import predict
 from train.data.prepared import PreparedFaces
+from train.files import save_figure
 from train.metrics import expression_scores, pose_scores
 from train.networks.face_model import Architecture, FaceModel
+from train.plots import plot_faces
+from train.recipes.described import Made, Method
 from train.recipes.schedules import ScheduleName, make_schedule
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -53,6 +57,12 @@ class Recipe(ABC):
     all of them are 0."""
     values: tuple[str, ...] = ()
     """The options that make several methods of the recipe by their values."""
+    needs: ClassVar[Mapping[str, str | None]] = {}
+    """The options that somebody has to give, and the switch without which nobody has to."""
+    methods: ClassVar[Mapping[str, Method]] = {}
+    """What `reproduce` compares of it, by name."""
+    makers: tuple[str, ...] = ()
+    """Of :attr:`networks` those that make faces, see :meth:`made`."""
     renamed: ClassVar[Mapping[str, str]] = {}
     """What earlier checkpoints call networks and updates, and what they are called now."""
     model: FaceModel
@@ -154,7 +164,23 @@ class Recipe(ABC):
         return (1 - mean_class) * row["accuracy"] + mean_class * row["mean_class_accuracy"]
 
     def picture(self, data: PreparedFaces, extra: Arrays | None, path: Path) -> None:
-        """Draw after an epoch what can be seen of the training; nothing by default."""
+        """Draw after an epoch what can be seen of the training: what :meth:`made` makes of eight
+        validation faces; nothing where nothing makes faces."""
+        if self.makers:
+            batch = self.examples(data)
+            made = self.made(batch.faces, batch.label)
+            columns = {each.title: each.pixels.cpu().numpy() for each in made}
+            save_figure(plot_faces(columns), path)
+
+    def examples(self, data: PreparedFaces) -> Batch:
+        """Eight validation faces to draw, on the device."""
+        dataset = FaceDataset(data, examples(data, data.rows("validation")))
+        return dataset.__getitems__(range(len(dataset))).to(self.fabric.device)
+
+    def made(self, faces: Tensor, label: Tensor, first: int = 0) -> Iterator[Made]:
+        """What :attr:`makers` make of faces, uint8 (n, 112, 112, channels), of the classes `label`,
+        int64 (n,), and what that should show; first: how many faces there were before."""
+        raise NotImplementedError
 
     def state(self) -> dict:
         """Everything that training needs to go on, as nested dicts of tensors and numbers."""

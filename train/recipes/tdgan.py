@@ -16,6 +16,7 @@ What the paper leaves open is decided in docs/choices.md and said here where it 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,10 +37,12 @@ from train.files import save_figure
 from train.networks.encoders import build_encoder
 from train.networks.face_model import Architecture
 from train.networks.identity import load_identity
+from train.networks.inception import INCEPTION
 from train.networks.tdgan import Generated, TdganBranch, build_generator
 from train.options import BelowOne, Count, NotNegative, Positive
 from train.plots import plot_transfer
 from train.recipes.baseline import Baseline, BaselineOptions
+from train.recipes.described import Made, Method
 from train.recipes.losses import labels, pose_error, used, yaw_bin_error
 from train.recipes.recipe import Update, fixed, statistics_kept
 
@@ -105,6 +108,13 @@ class Tdgan(Baseline):
 
     options_type = TdganOptions
     switches: ClassVar = {"gan": (), "dic": ("lambda_d",)}
+    methods: ClassVar = {
+        "tdgan_base": Method("TDGAN's CNN-Base", without=("gan",), networks=INCEPTION),
+        "tdgan_no_dic": Method("TDGAN without DIC", without=("dic",), networks=INCEPTION),
+        "tdgan": Method("TDGAN", networks=INCEPTION),
+    }
+    makers = ("model", "G")
+    needs: ClassVar = {"faces": "gan"}
     renamed: ClassVar = {
         "generator.faces": "G.E_f",
         "generator.expressions": "G.E_e",
@@ -272,6 +282,19 @@ class Tdgan(Baseline):
         i_f, i_e = (self._pixels(faces, examples(faces, rows, PICTURED)) for faces, rows in chosen)
         grid = self.plain("G").eval().transfer(i_f, i_e)
         save_figure(plot_transfer(*(each.cpu().numpy() for each in (i_f, i_e, grid))), path)
+
+    @torch.no_grad()
+    def made(self, faces: Tensor, label: Tensor, first: int = 0) -> Iterator[Made]:
+        """Each expression on a validation face of the people, in turn, turned like that face."""
+        rows = self.face_data.rows("validation")
+        if not len(rows):
+            raise UserError(f"{self.options.faces} has no validation faces.")
+        turn = rows[np.arange(first, first + len(faces)) % len(rows)]
+        look, G = self.model.expression_input, self.plain("G")
+        i_f, i_e = look(torch.from_numpy(np.array(self.face_data.faces[turn]))), look(faces)
+        yield Made("input", i_e, label)
+        i_g = G(i_f, i_e, G.still_noise(i_e)).image.float()
+        yield Made("transferred", i_g, label, i_f)
 
     def _pixels(self, data: PreparedFaces, rows: np.ndarray) -> Tensor:
         faces = torch.from_numpy(np.array(data.faces[rows])).to(self.fabric.device)

@@ -10,11 +10,10 @@ import torch
 import train.evaluation.judge as judge
 from train.__main__ import main
 from train.data.prepared import read_prepared
-from train.evaluation.judge import IpdFaces, JointFaces, Made, TdganFaces, Verdict, report, taken
-from train.networks.face_model import FaceModel
-from train.networks.tdgan import build_generator
+from train.evaluation.judge import Made, Verdict, report, taken
 from train.recipes.ipd_fer import IpdFer, IpdFerOptions
 from train.recipes.joint_pose_expression import JointPoseExpression, JointPoseExpressionOptions
+from train.recipes.tdgan import Tdgan, TdganOptions
 
 IPD = IpdFerOptions(identity="stand-in", network="resnet10-half", decoder_width=4)
 
@@ -55,14 +54,11 @@ def test_expressions_and_angles_are_counted():
 
 
 @pytest.mark.parametrize("pose", [True, False])
-def test_ipd_fers_columns_should_be_neutral_then_turned_then_the_input(data, monkeypatch, pose):
+def test_ipd_fers_columns_should_be_neutral_then_turned_then_the_input(data, pose):
     options = IpdFerOptions(**{**vars(IPD), "pose": pose})
     recipe = IpdFer(options, data.classes)
-    monkeypatch.setattr(judge, "load_ipd_fer", lambda run, identity: recipe)
-    rows = data.rows("validation")[:5]
-    made = {each.title: each for each in IpdFaces("run", None)(data, rows)}
-
-    faces, label = taken(data, rows)
+    faces, label = taken(data, data.rows("validation")[:5])
+    made = {each.title: each for each in recipe.made(faces, label)}
     neutral, input_ = data.classes.index("neutral"), recipe.model.expression_input(faces)
     titles = ["input", "f_id", *(["f_id + f_pose"] if pose else []), "… + f_exp"]
     assert list(made) == titles
@@ -84,10 +80,9 @@ def test_each_face_of_the_joint_model_should_show_its_code(data, monkeypatch, si
     )
     recipe = JointPoseExpression(options, data.classes)
     asked = []
-    monkeypatch.setattr(judge, "load_joint", lambda run: recipe)
     monkeypatch.setattr(recipe, "synthesise", lambda faces, codes: (
         asked.append(codes), np.zeros((1, len(codes), 1, 56, 56), np.float32))[1])  # fmt: skip
-    first, second, third = JointFaces("run")(data, data.rows("validation")[:2])
+    first, second, third = recipe.made(*taken(data, data.rows("validation")[:2]))
 
     assert first.title == "input" and len(first.pixels) == 2
     expression, pose = asked[0].split([len(data.classes), recipe.codes.poses], dim=1)
@@ -99,21 +94,20 @@ def test_each_face_of_the_joint_model_should_show_its_code(data, monkeypatch, si
         assert third.yaw is None
 
 
-def test_tdgan_puts_each_expression_on_the_next_face(data, people, monkeypatch):
+def test_tdgan_puts_each_expression_on_the_next_face(data, people):
     torch.manual_seed(0)
-    network = FaceModel("resnet10-half", "resnet10-half", len(data.classes))
-    generator = build_generator("resnet10-half", network.expression.encoder, 4).eval()
-    look = network.expression_input
-    monkeypatch.setattr(judge, "load_tdgan", lambda run: (generator, look, people))
-    persons = read_prepared(people)
+    options = TdganOptions(network="resnet10-half", decoder_width=4, faces=people)
+    recipe = Tdgan(options, data.classes)
+    recipe.networks.eval()
+    look, persons = recipe.model.expression_input, read_prepared(people)
     known = look(torch.from_numpy(np.array(persons.faces[persons.rows("validation")])))
-    make, seen = TdganFaces("run", None), []
+    seen = []
     for rows in np.array_split(data.rows("validation")[:9], 2):
-        first, second = make(data, rows)
         faces, label = taken(data, rows)
+        first, second = recipe.made(faces, label, sum(map(len, seen)))
         assert torch.equal(second.expression, label)
         torch.testing.assert_close(first.pixels, look(faces))
-        one = generator.transfer(second.yaw[:1], first.pixels[:1])[0, 0]
+        one = recipe.plain("G").transfer(second.yaw[:1], first.pixels[:1])[0, 0]
         torch.testing.assert_close(second.pixels[0], one)
         seen.append(second.yaw)
     assert torch.equal(torch.cat(seen), known[torch.arange(9) % len(known)])
@@ -124,7 +118,7 @@ def test_the_command_prints_and_keeps_the_counts(
 ):
     config = json.loads((tiny_run / "config.json").read_text()) | {"recipe": "ipd_fer"}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    monkeypatch.setattr(judge, "load_ipd_fer", lambda *_: IpdFer(IPD, data.classes))
+    monkeypatch.setattr(judge, "load_makers", lambda *_, **__: IpdFer(IPD, data.classes))
     command = ["judge", "--run", str(tmp_path), "--judge", str(tiny_run), "--data", str(tiny_data)]
     assert main([*command, "--count", "12"]) == 0
     assert "f_id + f_pose      12" in capsys.readouterr().out
@@ -135,7 +129,7 @@ def test_the_command_prints_and_keeps_the_counts(
 def test_what_cannot_be_judged_is_one_clear_line(tiny_run, tiny_data, tmp_path, capsys):
     known = ["--judge", str(tiny_run), "--data", str(tiny_data)]
     assert main(["judge", "--run", str(tiny_run), *known]) == 1
-    assert capsys.readouterr().err.endswith("is a run of baseline, which has no generator.\n")
+    assert capsys.readouterr().err.endswith("is a run of baseline, which makes no such faces.\n")
 
     config = json.loads((tiny_run / "config.json").read_text()) | {"classes": ["a", "b"]}
     (tmp_path / "config.json").write_text(json.dumps(config))

@@ -42,15 +42,14 @@ def ipd_run(tiny_data, data, tmp_path_factory):
     picture = ipd_fer.IpdFer.picture
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ipd_fer.IpdFer, "picture", lambda self, data, extra, path: (
-            kept.append((self, extra)), picture(self, data, extra, path)))  # fmt: skip
+            kept.append(self), picture(self, data, extra, path)))  # fmt: skip
         fit("ipd_fer", fit_options(tiny_data, run, epochs=1), OPTIONS, data, resume=False)
-    ((recipe, extra),) = kept
-    return run, recipe, extra["f_id"]
+    return run, kept[0]
 
 
 @pytest.mark.slow
 def test_faces_are_those_of_the_last_epochs_networks(ipd_run, tiny_data, data, monkeypatch):
-    run, recipe, f_id = ipd_run
+    run, recipe = ipd_run
     drawn = []
     monkeypatch.setattr(figures, "plot_faces", lambda found: drawn.append(found) or Figure())
     wanted = tuple(data.ids[data.rows("test")][[3, 1]])
@@ -58,10 +57,10 @@ def test_faces_are_those_of_the_last_epochs_networks(ipd_run, tiny_data, data, m
 
     rows = data.rows("test")[[3, 1]]
     faces = torch.from_numpy(np.array(data.faces[rows]))
-    expected = recipe.synthesise(faces, torch.from_numpy(f_id[rows]))
     assert list(drawn[0]) == ["input", "f_id", "f_id + f_pose", "… + f_exp"]
-    for title, pixels in expected.items():
-        np.testing.assert_allclose(drawn[0][title], pixels, atol=1e-4)
+    for made in recipe.made(faces, torch.from_numpy(data.label[rows])):
+        pixels = made.pixels.numpy()
+        np.testing.assert_allclose(drawn[0][made.title], pixels, atol=1e-4)
         assert pixels.shape == (2, 1, 56, 56) and pixels.min() >= 0 and pixels.max() <= 1
 
 
@@ -73,13 +72,14 @@ def test_faces_are_drawn_by_default_into_the_run(ipd_run, tiny_data, tiny_run, c
     assert main(["visualize", "faces", "--run", run, *data, "--ids", "nobody"]) == 1
     assert "no face nobody in validation, but face12, face13" in capsys.readouterr().err
     assert main(["visualize", "faces", "--run", str(tiny_run), *data]) == 1
-    assert "a run of baseline, which has no G_dec" in capsys.readouterr().err
+    assert "a run of baseline, which makes no such faces" in capsys.readouterr().err
 
 
 def test_id_fer_has_no_column_of_f_pose(data, tiny_data):
     recipe = ipd_fer.IpdFer(ipd_fer.IpdFerOptions("stand-in", pose=False), data.classes)
-    columns = recipe.synthesise(torch.zeros(1, 112, 112, 1, dtype=torch.uint8), torch.ones(1, 512))
-    assert list(columns) == ["input", "f_id", "… + f_exp"]
+    face, label = torch.zeros(1, 112, 112, 1, dtype=torch.uint8), torch.zeros(1, dtype=torch.int64)
+    titles = [each.title for each in recipe.made(face, label)]
+    assert titles == ["input", "f_id", "… + f_exp"]
 
 
 def test_features_are_those_of_the_expression_encoder(tiny_run, data):

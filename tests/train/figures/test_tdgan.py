@@ -12,8 +12,7 @@ from train.__main__ import main
 from train.data.batches import FaceDataset
 from train.data.prepared import read_prepared
 from train.errors import UserError
-from train.evaluation.generators import load_tdgan
-from train.figures.tdgan import TdganTransfer, between_expressions, between_faces
+from train.figures.tdgan import TdganTransfer, between_expressions, between_faces, load_tdgan
 from train.fit import FitOptions, fit
 from train.recipes.tdgan import Tdgan, TdganOptions
 from train.runs.checkpoint import load_state

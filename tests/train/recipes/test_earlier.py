@@ -10,7 +10,7 @@ import train.recipes.ipd_fer as ipd_fer
 from tests.train.recipes import test_fdrl, test_ipd_fer, test_joint_pose_expression, test_tdgan
 from tests.train.recipes.test_ipd_fer import make_batch, one_sample, totals
 from tests.train.training import assert_same
-from train.evaluation.generators import load_tdgan
+from train.figures.tdgan import load_tdgan
 from train.recipes.recipe import Recipe
 from train.runs.checkpoint import load_state, save_state
 from train.runs.folder import RunFolder, plain

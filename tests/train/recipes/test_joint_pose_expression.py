@@ -338,6 +338,6 @@ def test_the_numbers_of_generated_faces_are_the_papers():
 
 
 def test_0n_and_5n_are_methods_and_other_numbers_have_names_of_their_own():
-    assert METHODS["joint_0n"].values == {"generated": 0}
+    assert METHODS["joint_0n"][1].values == {"generated": 0}
     titles = [title_of("joint_pose_expression", {"generated": n}) for n in (0, 5, 10)]
     assert titles == ["joint model, 0N", "joint model, 5N", "joint_pose_expression, generated 10"]

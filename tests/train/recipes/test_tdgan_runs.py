@@ -96,9 +96,9 @@ def test_the_methods_have_their_names():
     def title(**off):
         return title_of("tdgan", {"gan": True, "dic": True} | off)
 
-    assert title() == METHODS["tdgan"].title == "TDGAN"
-    assert title(dic=False) == METHODS["tdgan_no_dic"].title == "TDGAN without DIC"
-    assert title(gan=False) == METHODS["tdgan_base"].title == "TDGAN's CNN-Base"
+    assert title() == METHODS["tdgan"][1].title == "TDGAN"
+    assert title(dic=False) == METHODS["tdgan_no_dic"][1].title == "TDGAN without DIC"
+    assert title(gan=False) == METHODS["tdgan_base"][1].title == "TDGAN's CNN-Base"
 
 
 def test_reproduce_gives_it_the_budget_of_all(people):
