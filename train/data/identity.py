@@ -10,7 +10,7 @@ from torch import Tensor
 
 from train.data.once import computed_once
 from train.data.prepared import PreparedFaces
-from train.networks.encoders import FaceInput
+from train.networks.face_input import FaceInput
 from train.networks.identity import Identity
 from train.networks.mobilefacenet import FEATURE_DIM
 

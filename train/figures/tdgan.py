@@ -18,7 +18,7 @@ from train.data.prepared import read_prepared
 from train.errors import UserError
 from train.evaluation.generators import networks_of
 from train.figures.common import Run, Split, write_figure
-from train.networks.encoders import FaceInput
+from train.networks.face_input import FaceInput
 from train.networks.tdgan import Generator, build_generator
 from train.options import Bounds, Count
 from train.plots import plot_faces, plot_transfer

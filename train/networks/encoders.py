@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.errors import UserError
+from train.networks.dlib_resnet import FEATURES, MEAN_RGB, WIDTH, DlibResNet
+from train.networks.face_input import EncoderSpec
 from train.networks.inception import HALVINGS, InceptionLayers
 from train.networks.mobilefacenet import FEATURE_DIM, MARGIN, MobileFaceNet, normalised
 from train.networks.mobilenet import MEAN_BGR, MobileNet
-
-
-@dataclass(frozen=True)
-class EncoderSpec:
-    """What a recipe has to know of a network.
-
-    size: side of the square input in pixels, 112 or 56 (then 112 is averaged 2×2 first).
-    channels: 1 (grey) or 3 (RGB). width: channels of the first stage.
-    detail: side in pixels to which a face is averaged before it is enlarged to `size`, so that a
-    sharp face looks like those of FERPlus, which hold 48; None for the face as it is.
-    window: left, top and side, in pixels, of the square of the aligned face that is seen; None for
-    all. Of FERPlus's faces the forehead is often cut off, and what is there repeats the border.
-    """
-
-    size: int
-    channels: int
-    width: int
-    detail: int | None = field(default=None, kw_only=True)
-    window: tuple[int, int, int] | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -56,6 +39,11 @@ class MobileNetSpec(EncoderSpec):
     """A MobileNet V1; width 32 can start from the weights of a recognition network."""
 
 
+@dataclass(frozen=True)
+class DlibSpec(EncoderSpec):
+    """dlib's residual network, which can start from its weights."""
+
+
 ENCODERS = {
     # The paper's network, for faces of 112 px.
     "resnet18": ResNetSpec(112, 3, 64, (2, 2, 2, 2), stem_stride=2),
@@ -76,57 +64,13 @@ ENCODERS = {
     "mobilenet-96": MobileNetSpec(96, 1, 32, detail=48, window=(8, 16, 96)),
     "mobilenet-96-sharp": MobileNetSpec(96, 1, 32, window=(8, 16, 96)),
     "mobilenet-half": MobileNetSpec(112, 1, 16, detail=56),
+    "dlib-resnet": DlibSpec(112, 1, WIDTH, detail=56),
     # That of TDGAN, with the paper's grey faces and widths; on 56 px as costly as resnet18-half,
     # and half as wide as resnet18-quarter.
     "inception": InceptionSpec(112, 1, 32),
     "inception-56": InceptionSpec(56, 1, 32),
     "inception-56-half": InceptionSpec(56, 1, 16),
 }
-
-
-class FaceInput(nn.Module):
-    """Aligned faces as stored to what a network sees.
-
-    uint8 (n, 112, 112, 3) RGB or (n, 112, 112, 1) grey → float32 (n, channels, size, size), 0 to 1.
-    detail: side to which a face is averaged before it is enlarged to `size`; None for `size`.
-    """
-
-    GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV has it
-    grey: Tensor
-
-    def __init__(
-        self,
-        size: int,
-        channels: int,
-        detail: int | None = None,
-        window: tuple[int, int, int] | None = None,
-    ):
-        super().__init__()
-        self.size, self.channels, self.detail = size, channels, detail or size
-        self.window = window
-        self.register_buffer("grey", torch.tensor(self.GREY), persistent=False)
-
-    def forward(self, faces: Tensor) -> Tensor:
-        if self.window:
-            left, top, side = self.window
-            faces = faces[:, top : top + side, left : left + side]
-        step = max(faces.shape[1] // self.detail, 1)
-        if self.channels == 1 and faces.shape[3] == 3:
-            pixels = self._grey_of_rgb(faces, step)
-        else:
-            pixels = (faces.float() / 255).permute(0, 3, 1, 2).expand(-1, self.channels, -1, -1)
-            pixels = F.avg_pool2d(pixels, step) if step > 1 else pixels
-        if pixels.shape[2] == self.size:
-            return pixels
-        return F.interpolate(pixels, size=self.size, mode="bilinear", align_corners=False)
-
-    def _grey_of_rgb(self, faces: Tensor, step: int) -> Tensor:
-        """Grey and the mean of step × step pixels in one convolution, over the bytes as they lie:
-        one plane three times as wide, R, G, B, R, … ONNX Runtime needs 0.1 ms for it on a CPU, and
-        2 ms for a product with the three weights of grey."""
-        plane = faces.float().flatten(2).unsqueeze(1)
-        kernel = (self.grey / (255 * step * step)).repeat(step).expand(1, 1, step, -1)
-        return F.conv2d(plane, kernel, stride=(step, 3 * step))
 
 
 class ResidualBlock(nn.Module):
@@ -265,14 +209,36 @@ class MobileNetEncoder(nn.Module):
         return self.layers(pixels.flip(1) * 255 - self.mean)
 
 
+class DlibEncoder(nn.Module):
+    """dlib's network over pixels in 0…1, at the size of aligned faces, which is three quarters of
+    what it was made for; float (n, 1 or 3, size, size), grey or RGB → (n, feature_dim). A
+    `feature_dim` other than its own 256 is reached through a linear layer."""
+
+    mean: Tensor
+
+    def __init__(self, spec: DlibSpec, feature_dim: int | None = None):
+        super().__init__()
+        self.spec = spec
+        self.feature_dim = feature_dim or FEATURES
+        self.layers = DlibResNet()
+        own = self.feature_dim == FEATURES
+        self.project = nn.Identity() if own else nn.Linear(FEATURES, self.feature_dim)
+        mean = torch.tensor(MEAN_RGB).view(1, 3, 1, 1)
+        self.register_buffer("mean", mean, persistent=False)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self.project(self.layers((pixels * 255 - self.mean) / 256).mean(dim=(2, 3)))
+
+
 NETWORKS = {
     ResNetSpec: ResNet,
     MobileNetSpec: MobileNetEncoder,
     InceptionSpec: InceptionEncoder,
+    DlibSpec: DlibEncoder,
     EncoderSpec: MobileFaceNetEncoder,
 }
 
-Encoder = ResNet | MobileNetEncoder | MobileFaceNetEncoder | InceptionEncoder
+Encoder = ResNet | MobileNetEncoder | DlibEncoder | MobileFaceNetEncoder | InceptionEncoder
 
 
 def halved(side: int, times: int) -> int:

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from train.errors import UserError
-from train.networks.encoders import FaceInput, build_encoder
+from train.networks.encoders import build_encoder
+from train.networks.face_input import FaceInput
 from train.networks.fdrl import FdrlBranch
 from train.networks.tdgan import TdganBranch
 from train.pose import YAW_BIN_EDGES

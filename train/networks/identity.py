@@ -15,6 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from train.errors import UserError
 from train.networks.facenet import FACENET, load_facenet
+from train.networks.licensed_identity import LICENSED, load_licensed
 from train.networks.mobilefacenet import FEATURE_DIM, MARGIN, normalised, read_mobilefacenet
 
 CPU_PIECE = 16
@@ -56,10 +57,12 @@ class Identity(nn.Module):
 def load_identity(spec: str) -> Identity:
     """E_id by what ``--identity`` says; UserError where it cannot be had.
 
-    spec: a file with the state dict of a :class:`MobileFaceNet`, or ``facenet-casia`` or
-    ``facenet-vggface2`` for the InceptionResnetV1 of facenet-pytorch, which fetches its weights
-    from the network the first time.
+    spec: a file with the state dict of a :class:`MobileFaceNet`; ``mobilenet-vggface2`` or
+    ``dlib``, looked for in data/identity; or ``facenet-casia`` or ``facenet-vggface2`` for the
+    InceptionResnetV1 of facenet-pytorch, which fetches its weights from the network the first time.
     """
+    if spec in LICENSED:
+        return Identity(load_licensed(spec), side=112, margin=0, scale=FEATURE_DIM**0.5)
     if spec not in FACENET:
         return _load_mobilefacenet(Path(spec))
     # Its features have length 1: this makes them as large as those they are added to.
@@ -70,7 +73,7 @@ def _load_mobilefacenet(path: Path) -> Identity:
     if not path.is_file():
         raise UserError(
             f"--identity {path}: there is no such file; give a MobileFaceNet state dict, "
-            f"{' or '.join(FACENET)}."
+            f"{' or '.join([*LICENSED, *FACENET])}."
         )
     try:
         network = read_mobilefacenet(path)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from train.errors import UserError
-from train.networks.encoders import Encoder, EncoderSpec, build_encoder
+from train.networks.encoders import Encoder, build_encoder
+from train.networks.face_input import EncoderSpec
 
 HIDDEN = 1024
 """Numbers in both hidden fc-layers of Table I."""

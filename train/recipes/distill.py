@@ -14,10 +14,13 @@ import numpy as np
 from torch import Tensor
 
 from train.data.batches import Arrays, Batch
+from train.data.identity import identity_features
+from train.data.person import smiling_prior, without_prior
 from train.data.prepared import PreparedFaces
 from train.data.teacher import taught, teachers_word
 from train.errors import UserError
-from train.options import Share
+from train.networks.identity import load_identity
+from train.options import NotNegative, Share
 from train.recipes.baseline import Baseline, BaselineOptions
 from train.recipes.recipe import Recipe
 
@@ -30,6 +33,11 @@ class DistillOptions(BaselineOptions):
     """Run folders whose best epochs teach; of several, the mean is learnt."""
     share: Share = 0.7
     """Weight of the teachers' word; the rest is the annotators'."""
+    person: tuple[str, ...] = ()
+    """Recognition networks that tell the kind of person, named as --identity of ipd_fer."""
+    person_prior: NotNegative = 2.0
+    """With --person: how far it is taken out of the labels how often that kind of person smiles.
+    1 is what training data say; more, as f_id tells the kind only in part."""
 
 
 class LearnsFromTeachers(Recipe):
@@ -48,12 +56,21 @@ class LearnsFromTeachers(Recipe):
 
     def prepare(self, data: PreparedFaces, folder: Path, fabric) -> Arrays:
         """What the other recipe computes, and the mean of the teachers' probabilities."""
-        said = teachers_word(self.options.teacher, data, folder, fabric.device)
-        return {**(super().prepare(data, folder, fabric) or {}), "teachers": said}
+        found = dict(super().prepare(data, folder, fabric) or {})
+        found["teachers"] = teachers_word(self.options.teacher, data, folder, fabric.device)
+        if self.options.person:
+            networks = [load_identity(name) for name in self.options.person]
+            f_id = [identity_features(each, data, folder, fabric.device) for each in networks]
+            found["smiling"] = smiling_prior(f_id, data)
+            self.happiness = data.classes.index("happiness")
+        return found
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """The other recipe's, on labels that are partly what the teachers said."""
         target = taught(batch.target, batch.extra["teachers"], self.options.share)
+        if "smiling" in batch.extra:
+            strength = self.options.person_prior
+            target = without_prior(target, batch.extra["smiling"], self.happiness, strength)
         batch = dataclasses.replace(batch, target=target)
         return super().step(batch)  # type: ignore[safe-super]  # of the recipe after this one
 

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
 from train.errors import UserError
-from train.networks.encoders import MobileFaceNetEncoder, MobileNetEncoder
+from train.networks.dlib_resnet import read_dlib_resnet
+from train.networks.encoders import DlibEncoder, MobileFaceNetEncoder, MobileNetEncoder
 from train.networks.face_model import ExpressionBranch, FaceModel
 from train.networks.mobilefacenet import read_mobilefacenet
 from train.networks.mobilenet import open_normalisation, read_mobilenet
 from train.networks.recognition_weights import RECOGNITION_WEIGHTS, recognition_file
 from train.runs.checkpoint import fitting, load_state
 from train.runs.folder import RunFolder
+
+LICENSED_SUFFIXES = (".safetensors", ".dat")
+READERS: dict[str, tuple[type, Callable[[Path], nn.Module]]] = {
+    "mobilenet": (MobileNetEncoder, read_mobilenet),
+    "dlib-resnet": (DlibEncoder, lambda path: read_dlib_resnet(path)[0]),
+}
+"""By the names that train.networks.recognition_weights has: the encoder, and what reads a file."""
 
 
 def start_from(
@@ -41,8 +50,8 @@ def start_from(
     if discriminator is not None:
         branches.append(("expression.", discriminator))
     if initial.is_file():
-        if initial.suffix == ".safetensors":
-            _start_from_mobilenet(initial, model, faces)
+        if initial.suffix in LICENSED_SUFFIXES:
+            _start_from_licensed(initial, model, faces)
             return
         _start_from_recognition(initial, [branch.encoder for _, branch in branches])
         return
@@ -72,19 +81,22 @@ def licence_of_start(started_from: str | None) -> str | None:
     return known[started_from].licence if started_from in known else None
 
 
-def _start_from_mobilenet(path: Path, model: FaceModel, faces: Tensor | None) -> None:
+def _start_from_licensed(path: Path, model: FaceModel, faces: Tensor | None) -> None:
+    name = next((each.encoder for each in RECOGNITION_WEIGHTS.values() if each.file == path.name),
+                "dlib-resnet" if path.suffix == ".dat" else "mobilenet")  # fmt: skip
     encoder = model.expression.encoder
-    if not isinstance(encoder, MobileNetEncoder):
-        raise UserError(f"--initial {path}: these recognition weights need --network mobilenet.")
+    wanted, read = READERS[name]
+    if not isinstance(encoder, wanted):
+        raise UserError(f"--initial {path}: these recognition weights need --network {name}.")
     try:
-        state = read_mobilenet(path).state_dict()
+        state = read(path).state_dict()
     except ValueError as error:
         raise UserError(f"--initial {error}") from None
     try:
         encoder.layers.load_state_dict(state)
     except RuntimeError:
         raise UserError(
-            f"--initial {path} does not fit a network of another width: give --network mobilenet."
+            f"--initial {path} does not fit a network of another width: give --network {name}."
         ) from None
     if faces is not None:
         open_normalisation(encoder, model.expression_input(faces))

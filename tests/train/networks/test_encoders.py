@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from train.networks.encoders import ENCODERS, FaceInput, build_encoder
+from train.networks.encoders import ENCODERS, build_encoder
+from train.networks.face_input import FaceInput
 from train.networks.face_model import FaceModel
 from train.pose import yaw_bin
 

@@ -2,7 +2,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from train.networks.encoders import FaceInput, build_encoder
+from train.networks.encoders import build_encoder
+from train.networks.face_input import FaceInput
 from train.networks.mobilenet import MEAN_BGR, MobileNet, open_normalisation, read_mobilenet
 
 

@@ -7,11 +7,14 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+import train.runs.initial as initial
 from train.data.prepared import read_prepared
 from train.errors import UserError
 from train.export.face import export_run
 from train.files import file_sha256
 from train.fit import FitOptions, fit
+from train.networks.dlib_resnet import DlibResNet
+from train.networks.encoders import DlibEncoder
 from train.networks.face_model import ExpressionBranch, FaceModel
 from train.networks.mobilefacenet import MobileFaceNet
 from train.networks.mobilenet import MobileNet
@@ -112,7 +115,21 @@ def test_what_is_not_the_file_of_that_name_is_refused(licensed):
         recognition_start(Path("mobilenet-vggface2"))
 
 
+def test_dlibs_network_starts_from_its_own_file(tmp_path, monkeypatch):
+    """With what the file holds taken as read, which tests/train/networks/test_dlib_resnet.py has."""
+    (tmp_path / "dlib.dat").write_bytes(b"")
+    network = DlibResNet()
+    reads = dict(initial.READERS, **{"dlib-resnet": (DlibEncoder, lambda path: network)})
+    monkeypatch.setattr(initial, "READERS", reads)
+    with pytest.raises(UserError, match="need --network dlib-resnet"):
+        start_from(tmp_path / "dlib.dat", FaceModel("mobilenet", "resnet10-half", 8))
+    model = FaceModel("dlib-resnet", "resnet10-half", 8)
+    start_from(tmp_path / "dlib.dat", model)
+    assert torch.equal(model.expression.encoder.layers.conv1.weight, network.conv1.weight)
+
+
 def test_only_weights_under_a_licence_may_be_passed_on():
     assert licence_of_start(None) == ""
     assert "Apache-2.0" in licence_of_start("mobilenet_vggface2.safetensors")
+    assert "CC0" in licence_of_start("dlib_face_recognition_resnet_model_v1.dat")
     assert licence_of_start("recognition.pt") is None
