@@ -28,6 +28,7 @@ def pairs():
             faces = []
             for name in names:
                 picture = cv2.imread(f"{LONDON}/{name}_{look}.jpg")[:, :, ::-1]
+                face = detector.detect(picture)[0]
                 faces.append(align(picture, similarity_transform(face.landmarks)))
             found.append(torch.from_numpy(np.stack(faces)))
     return found
