@@ -34,6 +34,7 @@ COMMANDS = {
     "evaluate": "train.evaluation.evaluate:Evaluate",
     "calibrate": "train.evaluation.calibrate:Calibrate",
     "robustness": "train.evaluation.robustness:Robustness",
+    "strangers": "train.evaluation.strangers:Look",
     "judge": "train.evaluation.judge:Judge",
     "visualize": Group("Draw a figure of a paper.", "train.figures:FIGURES"),
     "reproduce": Group(

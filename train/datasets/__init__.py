@@ -5,6 +5,7 @@ PREPARE = {
     "rafdb": "train.datasets.rafdb:PrepareRafdb",
     "affectnet": "train.datasets.affectnet:PrepareAffectnet",
     "sfew": "train.datasets.sfew:PrepareSfew",
+    "london": "train.datasets.london:PrepareLondon",
     "ckplus": "train.datasets.ckplus:PrepareCkplus",
     "folders": "train.datasets.folders:PrepareFolders",
     "people": "train.datasets.people:PreparePeople",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,23 +13,38 @@ import tyro
 from train.data.prepared import PreparedFaces, read_prepared
 from train.errors import UserError
 from train.evaluation.evaluate import predict_run
+from train.evaluation.strangers import Strangers, read_strangers
+from train.evaluation.strangers import report as strangers_report
 from train.files import file_sha256, write_json
 from train.metrics import calibration_error, expression_scores, percent
 from train.options import NotNegative
 from train.runs.decision import CALIBRATION_FILE, Decision
 from train.runs.folder import RunFolder
+from train.runs.load import load_model
 
 TEMPERATURES = (0.05, 20.0)
 """Where the temperature is looked for."""
 TAUS = tuple(round(0.05 * step, 2) for step in range(41))
 """Prior strengths that are tried, 0 to 2."""
+OFFSETS = tuple(round(0.1 * step, 1) for step in range(31))
+"""What is tried to be added to the logit of happiness, 0 to 3."""
+KEPT = 0.98
+"""Share of strangers' resting faces that has to stay neutral."""
 
 
-def calibrate_run(run: Path, data: PreparedFaces, max_loss: float, device: str = "auto") -> dict:
+def calibrate_run(
+    run: Path,
+    data: PreparedFaces,
+    max_loss: float,
+    device: str = "auto",
+    strangers: Strangers | None = None,
+) -> dict:
     """Fit the decision of the run's best epoch on the validation split of `data`.
 
-    max_loss: by how many points of accuracy, at most, the balanced decision may fall behind the
-    uncorrected one. Writes ``calibration.json`` into the run folder, and returns what it holds.
+    max_loss: by how many points of accuracy, at most, the balanced decision, and the one for
+    strangers, may fall behind the uncorrected one. strangers: what the network says of them, by
+    train.evaluation.strangers; None leaves their decision out. Writes ``calibration.json`` into the
+    run folder, and returns what it holds.
     """
     predicted = predict_run(run, data, "validation", device)
     raw, label = predicted.found.probabilities, data.label[predicted.rows]
@@ -40,13 +56,18 @@ def calibrate_run(run: Path, data: PreparedFaces, max_loss: float, device: str =
         "data": Decision(temperature),
         "balanced": recalibrated(corrected, raw, label),
     }
+    if strangers:
+        found = choose_offset(strangers, raw, label, Decision(temperature, 0.0, prior), max_loss)
+        decisions["strangers"] = recalibrated(found, raw, label)
     calibration = {
         "split": "validation",
         "faces": len(label),
         "checkpoint_sha256": file_sha256(RunFolder(run).best),
         "max_loss": max_loss,
         "training_prior": dict(zip(data.classes, prior, strict=True)),
-        "decisions": {name: _scores(decision, raw, label) for name, decision in decisions.items()},
+        "decisions": {
+            name: _scores(decision, raw, label, strangers) for name, decision in decisions.items()
+        },
         "sweep": sweep,
     }
     write_json(run / CALIBRATION_FILE, calibration)
@@ -93,13 +114,44 @@ def fit_temperature(probabilities: np.ndarray, label: np.ndarray) -> float:
 def recalibrated(decision: Decision, probabilities: np.ndarray, label: np.ndarray) -> Decision:
     """The same winners at the temperature of least negative log-likelihood.
 
-    The class that wins depends on z − T·τ·log π alone, so T may change while T·τ stays. It has
-    to: what calibrates softmax(z / T) no longer does once the prior is taken out.
+    The class that wins depends on z − T·τ·log π + T·o alone, so T may change while T·τ and T·o
+    stay. It has to: what calibrates softmax(z / T) no longer does once the prior is taken out.
     """
     strength = decision.temperature * decision.tau
-    corrected = Decision(1.0, strength, decision.prior).apply(probabilities)
+    offset = tuple(decision.temperature * each for each in decision.offset)
+    corrected = Decision(1.0, strength, decision.prior, offset).apply(probabilities)
     temperature = fit_temperature(corrected, label)
-    return Decision(temperature, strength / temperature, decision.prior)
+    offset = tuple(each / temperature for each in offset)
+    return Decision(temperature, strength / temperature, decision.prior, offset)
+
+
+def choose_offset(
+    strangers: Strangers,
+    probabilities: np.ndarray,
+    label: np.ndarray,
+    decision: Decision,
+    max_loss: float,
+) -> Decision:
+    """The strength and the offset of happiness with the highest sum of mean-class accuracy on
+    validation and of strangers' smiles found, among those that lose at most `max_loss` points of
+    accuracy and keep at least :data:`KEPT` of the strangers' resting faces neutral, or as many as
+    without. decision: the temperature and the class shares to start from."""
+    plain = expression_scores(decision.apply(probabilities), label)
+    floor = plain["accuracy"] - max_loss / 100 - 1e-12
+    kept = min(KEPT, strangers.decided(decision).kept()) - 1e-12
+    best, chosen = -1.0, decision
+    for tau, raised in product(TAUS, OFFSETS):
+        offset = [0.0] * probabilities.shape[1]
+        offset[strangers.happiness] = raised
+        tried = replace(decision, tau=tau, offset=tuple(offset))
+        scores = expression_scores(tried.apply(probabilities), label)
+        seen = strangers.decided(tried)
+        if scores["accuracy"] < floor or seen.kept() < kept:
+            continue
+        gained = scores["mean_class_accuracy"] + seen.found()
+        if gained > best + 1e-12:
+            best, chosen = gained, tried
+    return chosen
 
 
 def tau_sweep(
@@ -142,25 +194,33 @@ def report(calibration: dict) -> str:
             f"{scores['accuracy']:>9.2%} {scores['mean_class_accuracy']:>11.2%} "
             f"{scores['calibration_error']:>7.2%} {scores['negative_log_likelihood']:>7.4f}"
         )
+    seen = {name: scores["strangers"] for name, scores in decisions.items() if scores["strangers"]}
+    if seen:
+        lines += ["", "strangers, by decision", strangers_report(seen)]
+    shown = [name for name in decisions if name != "uncalibrated"]
     lines += [
         "",
-        f"{'':<13} {'prior data':>20}   {'prior balanced':>20}",
-        f"{'class':<13} {'recall':>9} {'precision':>10}   {'recall':>9} {'precision':>10}",
+        f"{'':<13} " + "   ".join(f"{'prior ' + name:>20}" for name in shown),
+        f"{'class':<13} " + "   ".join([f"{'recall':>9} {'precision':>10}"] * len(shown)),
     ]
     for index, name in enumerate(calibration["training_prior"]):
-        both = [decisions[prior] for prior in ("data", "balanced")]
         cells = [
-            f"{percent(d['recall'][index]):>9} {percent(d['precision'][index]):>10}" for d in both
+            f"{percent(each['recall'][index]):>9} {percent(each['precision'][index]):>10}"
+            for each in (decisions[prior] for prior in shown)
         ]
         lines.append(f"{name:<13} {'   '.join(cells)}")
     return "\n".join(lines)
 
 
-def _scores(decision: Decision, raw: np.ndarray, label: np.ndarray) -> dict:
+def _scores(
+    decision: Decision, raw: np.ndarray, label: np.ndarray, strangers: Strangers | None
+) -> dict:
     probabilities = decision.apply(raw)
     return {
         "temperature": decision.temperature,
         "tau": decision.tau,
+        "offset": list(decision.offset),
+        "strangers": strangers.decided(decision).scores() if strangers else None,
         **expression_scores(probabilities, label),
         "calibration_error": calibration_error(probabilities, label),
         "negative_log_likelihood": negative_log_likelihood(probabilities, label),
@@ -177,9 +237,16 @@ class Calibrate:
     """Folder that `prepare` wrote."""
     max_loss: NotNegative = 1.0
     """Points of accuracy that the balanced decision may lose at most."""
+    strangers: Path | None = None
+    """Folder that `prepare london` wrote: choose a decision for people nobody trained on, too."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
     def run(self) -> None:
         data = read_prepared(self.data)
-        print(report(calibrate_run(self.run_folder, data, self.max_loss, self.device)))
+        strangers = None
+        if self.strangers:
+            model, _ = load_model(self.run_folder)
+            strangers = read_strangers(model.eval(), self.strangers)
+        found = calibrate_run(self.run_folder, data, self.max_loss, self.device, strangers)
+        print(report(found))
         print(f"\nWritten: {self.run_folder / CALIBRATION_FILE}")

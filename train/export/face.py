@@ -62,8 +62,9 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
     after its weights are rounded (train.export.lean), and list it in the models.json beside it.
     UserError where ONNX and torch differ too much.
 
-    prior: the decision that is folded in, see train.runs.decision; None for "balanced" where the
-    run is calibrated and "data" where not. The file's metadata holds it as ``decision``.
+    prior: the decision that is folded in, see train.runs.decision; None for the last one that
+    `calibrate` has chosen, and "data" where it has not run. The file's metadata holds it as
+    ``decision``.
     UserError for weights that started from a recognition network whose licence does not let them
     be passed on; where it does, models.json and the metadata name it.
     """
@@ -75,8 +76,10 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
             "on: teach another network with `fit distill --teacher` and export that."
         )
     calibration = read_calibration(run)
-    prior = prior or ("balanced" if calibration else "data")
-    decision = read_decision(run, prior)
+    chosen = calibration["decisions"] if calibration else ()
+    known: tuple[Prior, ...] = ("strangers", "balanced")
+    used: Prior = prior or next((name for name in known if name in chosen), "data")
+    decision = read_decision(run, used)
     best = load_state(RunFolder(run).best)["log"]
     # Before what takes long: where an entry is missing, that is said at once.
     source = _source(config)
@@ -87,14 +90,14 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
         "epoch": best["epoch"],
         "seed": config["fit"]["seed"],
         "validation_accuracy": round(best["accuracy"], 4),
-        "prior": prior,
+        "prior": used,
         "temperature": round(decision.temperature, 4),
         "prior_strength": round(decision.tau, 4),
     }
     metadata = {
         "labels": json.dumps(config["classes"]),
         "training": json.dumps(about),
-        "decision": json.dumps(_decision_metadata(prior, decision, bool(calibration))),
+        "decision": json.dumps(_decision_metadata(used, decision, bool(calibration))),
     }
     if licence:
         metadata["started_from"] = f"{config['started_from']}: {licence}"
@@ -113,7 +116,7 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
         labels=config["classes"],
     )
     print(
-        f"{output}: prior {prior}, strength {decision.tau:.3f}, temperature "
+        f"{output}: prior {used}, strength {decision.tau:.3f}, temperature "
         f"{decision.temperature:.3f}{'' if calibration else ' (not calibrated)'}"
     )
     for difference, when in ((exact, "before"), (rounded, "after")):
@@ -193,6 +196,7 @@ def _decision_metadata(prior: Prior, decision: Decision, calibrated: bool) -> di
         "temperature": decision.temperature,
         "tau": decision.tau,
         "prior_shares": list(decision.prior),
+        "offset": list(decision.offset),
     }
 
 

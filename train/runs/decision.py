@@ -1,15 +1,15 @@
 """From the network's logits to the probabilities that a user sees, and the file that says how.
 
-First the temperature, then the prior. With logits z, temperature T, the class shares π of the
-training set and the strength τ::
+First the temperature, then the prior, then the offset. With logits z, temperature T, the class
+shares π of the training set, the strength τ and the offset o of each class::
 
-    p_k  =  softmax(z / T)_k / π_k^τ  /  Σ_j softmax(z / T)_j / π_j^τ
-         =  softmax(z / T − τ · log π)_k
+    p  =  softmax(z / T − τ · log π + o)
 
 T (Guo et al. 2017, "On Calibration of Modern Neural Networks") makes a probability mean what it
 says and never changes the class that wins. τ (Menon et al. 2021, "Long-tail learning via logit
 adjustment", post-hoc) takes back the lean toward the frequent classes that a network learns from
-their number; 0 leaves the decision as the data had it. T is fitted for each τ by itself.
+their number; 0 leaves the decision as the data had it. T is fitted for each τ by itself. o raises
+happiness alone, so that a smile too faint for FER2013's annotators is found; 0 leaves it.
 """
 
 from __future__ import annotations
@@ -24,26 +24,31 @@ from train.errors import UserError
 from train.files import file_sha256, read_json
 from train.runs.folder import RunFolder
 
-Prior = Literal["data", "balanced"]
+Prior = Literal["data", "balanced", "strangers"]
+"""data: as trained. balanced: corrected for frequent classes. strangers: that, and happiness raised
+as far as resting faces of people nobody trained on stay neutral."""
 CALIBRATION_FILE = "calibration.json"
 
 
 @dataclass(frozen=True)
 class Decision:
     """temperature: T > 0. tau: τ ≥ 0. prior: class shares π of the training set, each > 0; may be
-    left out where τ is 0."""
+    left out where τ is 0. offset: o of each class; empty for none."""
 
     temperature: float = 1.0
     tau: float = 0.0
     prior: tuple[float, ...] = ()
+    offset: tuple[float, ...] = ()
 
     def bias(self, classes: int) -> np.ndarray:
-        """−τ · log π, float64 (classes,): what is added to logits already divided by T."""
-        if self.tau == 0:
-            return np.zeros(classes)
-        if len(self.prior) != classes:
-            raise ValueError(f"A prior over {len(self.prior)} classes, and {classes} logits.")
-        return -self.tau * np.log(np.asarray(self.prior))
+        """−τ · log π + o, float64 (classes,): what is added to logits already divided by T."""
+        offset = np.asarray(self.offset or [0.0] * classes)
+        if len(offset) != classes or (self.tau and len(self.prior) != classes):
+            raise ValueError(
+                f"A prior over {len(self.prior)} classes, {len(offset)} offsets, and {classes} "
+                "logits."
+            )
+        return offset - self.tau * np.log(np.asarray(self.prior)) if self.tau else offset
 
     def apply(self, probabilities: np.ndarray) -> np.ndarray:
         """Decided probabilities, float64 (n, classes), of the network's own, softmax(z).
@@ -77,15 +82,22 @@ def read_calibration(run: Path) -> dict | None:
 def read_decision(run: Path, prior: Prior) -> Decision:
     """The calibrated decision of a run; without a calibration the network's own for "data".
 
-    UserError for "balanced" without a calibration, which holds the prior and its strength.
+    UserError for another one without a calibration that has it.
     """
     calibration = read_calibration(run)
     if calibration is None:
-        if prior == "balanced":
+        if prior != "data":
             raise UserError(
-                f"{run} has no {CALIBRATION_FILE}, which --prior balanced needs: run "
+                f"{run} has no {CALIBRATION_FILE}, which --prior {prior} needs: run "
                 "`python -m train calibrate` first."
             )
         return Decision()
-    chosen, shares = calibration["decisions"][prior], calibration["training_prior"].values()
-    return Decision(chosen["temperature"], chosen["tau"], tuple(shares))
+    chosen, shares = calibration["decisions"].get(prior), calibration["training_prior"].values()
+    if chosen is None:
+        raise UserError(
+            f"{run}/{CALIBRATION_FILE} has no decision for strangers: run `python -m train "
+            "calibrate` with --strangers."
+        )
+    # Before there were offsets none was written down.
+    offset = tuple(chosen.get("offset", ()))
+    return Decision(chosen["temperature"], chosen["tau"], tuple(shares), offset)

@@ -12,6 +12,7 @@ from train.errors import UserError
 from train.evaluation.calibrate import (  # fmt: skip
     TAUS,
     calibrate_run,
+    choose_offset,
     choose_tau,
     fit_temperature,
     negative_log_likelihood,
@@ -21,6 +22,7 @@ from train.evaluation.calibrate import (  # fmt: skip
     training_prior,
 )
 from train.evaluation.evaluate import evaluate_run
+from train.evaluation.strangers import Strangers
 from train.export.face import export_run
 from train.metrics import calibration_error
 from train.runs.decision import Decision, read_decision
@@ -119,6 +121,27 @@ def test_the_strength_keeps_within_the_points_that_may_be_lost():
     assert TAUS[0] == 0, "the uncorrected decision must be among those compared"
 
 
+def test_happiness_is_raised_as_far_as_resting_strangers_and_accuracy_allow(calibrated):
+    """Strangers rest at log-odds of −4 and smile at −1: an offset between 1 and 4 tells them."""
+    logits, label = calibrated
+    raw, prior = softmax(logits[:4000]), tuple(np.full(8, 1 / 8))
+    odds = np.concatenate([np.full(50, -4.0), np.full(50, -1.0)])
+    seen = np.full((100, 8), 1e-9)
+    seen[:, 1] = 1 / (1 + np.exp(-odds))
+    seen[:, 0] = 1 - seen[:, 1]
+    strangers = Strangers(seen, 0, 1, odds > -2, {})
+
+    free = choose_offset(strangers, raw, label[:4000], Decision(1.0, 0.0, prior), max_loss=100)
+    assert 0.9 < free.offset[1] < 4 and not any(free.offset[2:])
+    assert strangers.decided(free).kept() == strangers.decided(free).found() == 1
+
+    bound = choose_offset(strangers, raw, label[:4000], Decision(1.0, 0.0, prior), max_loss=0.3)
+    assert bound.offset[1] < 0.9, "which costs more than that of accuracy"
+    again = recalibrated(free, raw, label[:4000])
+    one, other = (decision.apply(raw).argmax(axis=1) for decision in (free, again))
+    assert (one == other).all(), "another temperature leaves the winners"
+
+
 @pytest.fixture(scope="module")
 def run(tiny_run, tiny_data, tmp_path_factory):
     """A copy of the tiny run, calibrated."""
@@ -188,6 +211,8 @@ def test_the_exported_graph_holds_the_decision(prior, run, exported, tiny_data, 
 def test_what_is_missing_is_named(tiny_run, run, tmp_path):
     with pytest.raises(UserError, match="--prior balanced needs"):
         read_decision(tiny_run, "balanced")
+    with pytest.raises(UserError, match="no decision for strangers.*--strangers"):
+        read_decision(run, "strangers")
     assert read_decision(tiny_run, "data") == Decision()
     stale = tmp_path / "stale"
     shutil.copytree(run, stale)
