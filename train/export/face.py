@@ -76,9 +76,7 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
             "on: teach another network with `fit distill --teacher` and export that."
         )
     calibration = read_calibration(run)
-    chosen = calibration["decisions"] if calibration else ()
-    known: tuple[Prior, ...] = ("strangers", "balanced")
-    used: Prior = prior or next((name for name in known if name in chosen), "data")
+    used = prior or _last_chosen(calibration)
     decision = read_decision(run, used)
     best = load_state(RunFolder(run).best)["log"]
     # Before what takes long: where an entry is missing, that is said at once.
@@ -125,6 +123,13 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
             f"{difference['pose']:.1e}° from torch {when} rounding its weights to bfloat16"
         )
     return output
+
+
+def _last_chosen(calibration: dict | None) -> Prior:
+    """The decision that `calibrate` has chosen last."""
+    if calibration is None:
+        return "data"
+    return "strangers" if "strangers" in calibration["decisions"] else "balanced"
 
 
 def _traced(graph: ExportedModel) -> onnx.ModelProto:
