@@ -32,8 +32,8 @@ from engine.contract import EngineError, Int8Flavour
 from engine.measure.face_data import FACE_SIZE, read_faces
 from engine.model_file import ModelFile
 
-OPERATORS = ["Conv", "Add", "Relu", "MaxPool"]
-"""Operator types that become INT8."""
+OPERATORS = ["Conv", "Add", "Relu", "Clip", "MaxPool"]
+"""Operator types that become INT8; Clip is what ReLU6 is exported as."""
 
 BATCH = 16
 

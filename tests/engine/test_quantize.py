@@ -72,6 +72,24 @@ def test_flavours(int8_files):
     assert all((point == 0).all() for point in points)
 
 
+def test_relu6_becomes_int8_too(tmp_path, prepared):
+    """Otherwise every layer of a MobileNet would go back to float for it."""
+    model = face_model()
+    for node in model.graph.node:
+        if node.op_type == "Relu":
+            node.op_type = "Clip"
+            node.input.extend(["zero", "six"])
+    for name, value in (("zero", 0), ("six", 6)):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(value), name))
+    onnx.save(model, tmp_path / "relu6.onnx")
+    quantize(tmp_path / "relu6.onnx", prepared)
+    nodes = onnx.load(tmp_path / "relu6.int8.onnx").graph.node
+    quantised = {node.input[0] for node in nodes if node.op_type == "QuantizeLinear"}
+    clipped = {node.output[0] for node in nodes if node.op_type == "Clip"}
+    assert clipped <= quantised, "what is clipped goes on as INT8"
+    assert "Conv" in quantized_operators(tmp_path / "relu6.int8.onnx")
+
+
 def test_weights_are_quantised_per_channel(int8_files):
     graph = onnx.load(int8_files / "face.int8.onnx").graph
     sizes = {tensor.name: onnx.numpy_helper.to_array(tensor).size for tensor in graph.initializer}
