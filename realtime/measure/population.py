@@ -9,7 +9,6 @@ it was.
 
 from __future__ import annotations
 
-import csv
 import sys
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 import tyro
 
 from engine.contract import EngineError
+from engine.measure.face_data import read_faces
 from engine.output import check_writable, printing
 from realtime.align import TEMPLATE
 from realtime.faces import EXPRESSIONS
@@ -76,7 +76,7 @@ def _measure(options: Options) -> None:
         resting = np.flatnonzero(labels == 0)
         random = np.random.default_rng(options.seed)
         chosen = np.sort(random.permutation(resting)[: options.people])
-        people = [_colour(faces[index]) for index in chosen]
+        people = list(faces[chosen])
         wander = wander_of(recogniser, people, options.variants, random)
         population = Population(
             model=weights_of(recogniser.session),
@@ -94,29 +94,23 @@ def _measure(options: Options) -> None:
 
 
 def training_faces(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The labelled training faces (uint8 (n, 112, 112, c), memory-mapped rows are copied) and
-    their labels, indices of EXPRESSIONS. ReferenceFileError where the folder is not prepared."""
-    try:
-        with (folder / "labels.csv").open(newline="") as file:
-            rows = list(csv.DictReader(file))
-        every = np.load(folder / "faces.npy", mmap_mode="r", allow_pickle=False)
-        used = [i for i, row in enumerate(rows) if row["split"] == "train" and row["label"]]
-        labels = np.array([EXPRESSIONS.index(rows[index]["label"]) for index in used])
-    except (OSError, KeyError, ValueError) as error:
-        raise ReferenceFileError(
-            f"{folder} is no prepared folder: make it with `python -m train prepare` ({error})."
-        ) from error
-    counts = np.bincount(labels, minlength=len(EXPRESSIONS)) if used else np.zeros(1)
-    if counts.min() < 2:
+    """The labelled training faces (uint8 (n, 112, 112, 3), RGB) and their labels, indices of
+    EXPRESSIONS. EngineError where the folder is not prepared, ReferenceFileError where an
+    expression lacks faces."""
+    data = read_faces(folder, "train")
+    names = np.array(data.labels or [""] * len(data.faces))
+    used = np.isin(names, EXPRESSIONS)
+    labels = np.array([EXPRESSIONS.index(name) for name in names[used]], dtype=int)
+    if np.bincount(labels, minlength=len(EXPRESSIONS)).min() < 2:
         raise ReferenceFileError(f"{folder} needs training faces of each expression and of rest.")
-    return every[used], labels
+    return data.faces[used], labels
 
 
 def centred(recogniser: Recogniser, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Centred logits (n, 8) and yaw, pitch, roll (n, 3) of aligned faces, grey or colour."""
+    """Centred logits (n, 8) and yaw, pitch, roll (n, 3) of aligned faces."""
     probabilities, poses = [], []
     for start in range(0, len(faces), BATCH):
-        part = np.stack([_colour(face) for face in faces[start : start + BATCH]])
+        part = faces[start : start + BATCH]
         for expression, pose in recogniser.recognise(part, [0.0] * len(part)):
             probabilities.append(expression)
             poses.append((pose.yaw, pose.pitch, pose.roll))
@@ -150,10 +144,6 @@ def turn_of(recogniser: Recogniser, people: list[np.ndarray], wander: np.ndarray
     if not square.any():
         return np.zeros(len(EXPRESSIONS))
     return np.sqrt(np.maximum(square @ added, 0) / (square @ square))
-
-
-def _colour(face: np.ndarray) -> np.ndarray:
-    return np.repeat(face, 3, axis=2) if face.shape[2] == 1 else face
 
 
 if __name__ == "__main__":
