@@ -149,7 +149,7 @@ def fit(
     recipe: Any = RECIPES[recipe_name](recipe_options, data.classes)
     if fabric.is_global_zero:  # now, as the recipe has found nothing wrong with its options
         run.start(config, resume)
-    if config["started_from"]:  # which may want statistics of faces
+    if getattr(recipe_options, "initial", None):  # which may want statistics of faces
         rows = data.rows("train")
         recipe.sample = torch.from_numpy(data.faces[rows[:: max(len(rows) // SAMPLE, 1)][:SAMPLE]])
     with fabric.rank_zero_first():

@@ -34,7 +34,8 @@ class BaselineOptions:
     pose_network: str = "resnet10-half"
     """Encoder of the pose branch."""
     initial: Path | None = None
-    """A run with the same networks, from whose best epoch to start."""
+    """A run with the same networks, from whose best epoch to start, or its exported file; or
+    weights of a recognition network."""
     dropout: BelowOne = 0.3
     """Share of the feature dropped before the expression classifier."""
     mixup: NotNegative = 0.2

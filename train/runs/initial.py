@@ -17,6 +17,7 @@ from train.networks.mobilenet import open_normalisation, read_mobilenet
 from train.networks.recognition_weights import RECOGNITION_WEIGHTS, recognition_file
 from train.runs.checkpoint import fitting, load_state
 from train.runs.folder import RunFolder
+from train.runs.model_file import start_from_file, started_from
 
 LICENSED_SUFFIXES = (".safetensors", ".dat")
 READERS: dict[str, tuple[type, Callable[[Path], nn.Module]]] = {
@@ -37,7 +38,8 @@ def start_from(
     initial: a run, whose best epoch counts: a head or a linear layer to other feature sizes does
     not fit and stays fresh, all convolutional layers have to; UserError where the run has other
     networks. Or recognition weights: the state dict of a MobileFaceNet, for the encoders that are
-    one, or the name or file of weights that train.networks.recognition_weights lists.
+    one, or the name or file of weights that train.networks.recognition_weights lists. Or a model
+    file as `export face` writes it, of the same networks; D then starts fresh.
 
     faces: training faces, uint8 (n, 112, 112, channels), of which a start takes statistics where
     the weights come without.
@@ -49,6 +51,9 @@ def start_from(
     ]
     if discriminator is not None:
         branches.append(("expression.", discriminator))
+    if initial.suffix == ".onnx":
+        start_from_file(initial, model, faces)
+        return
     if initial.is_file():
         if initial.suffix in LICENSED_SUFFIXES:
             _start_from_licensed(initial, model, faces)
@@ -69,6 +74,8 @@ def recognition_start(initial: Path | None) -> str | None:
     if initial is None:
         return None
     initial = recognition_file(initial)
+    if initial.suffix == ".onnx":
+        return started_from(initial)
     return initial.name if initial.is_file() else RunFolder(initial).config().get("started_from")
 
 
