@@ -19,13 +19,14 @@ from realtime.align import FACE_SIZE
 from train.errors import UserError
 from train.export.lean import round_weights, without_projections
 from train.export.models_json import MODELS, register, save_model
-from train.files import read_json
+from train.files import file_sha256, read_json
 from train.networks.face_model import FaceModel
 from train.runs.checkpoint import load_state
 from train.runs.decision import Decision, Prior, read_calibration, read_decision
 from train.runs.folder import RunFolder
 from train.runs.initial import licence_of_start
 from train.runs.load import load_model
+from train.runs.model_file import start_from_file
 
 TOLERANCE = {"expression": 1e-4, "pose": 1e-2}
 """Largest difference allowed between ONNX and torch: of a probability, and in degrees."""
@@ -57,7 +58,9 @@ class ExportedModel(nn.Module):
         return logits.softmax(dim=1), output.pose
 
 
-def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
+def export_run(
+    run: Path, output: Path, prior: Prior | None = None, pose: Path | None = None
+) -> Path:
     """Write the best epoch of `run` as the ONNX file `output`, compare it with torch, before and
     after its weights are rounded (train.export.lean), and list it in the models.json beside it.
     UserError where ONNX and torch differ too much.
@@ -65,10 +68,13 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
     prior: the decision that is folded in, see train.runs.decision; None for the last one that
     `calibrate` has chosen, and "data" where it has not run. The file's metadata holds it as
     ``decision``.
+    pose: an exported file whose pose branch takes the place of the run's.
     UserError for weights that started from a recognition network whose licence does not let them
     be passed on; where it does, models.json and the metadata name it.
     """
     model, config = load_model(run)
+    if pose:
+        start_from_file(pose, model, None, branch="pose")
     licence = licence_of_start(config.get("started_from"))
     if licence is None:
         raise UserError(
@@ -80,7 +86,7 @@ def export_run(run: Path, output: Path, prior: Prior | None = None) -> Path:
     decision = read_decision(run, used)
     best = load_state(RunFolder(run).best)["log"]
     # Before what takes long: where an entry is missing, that is said at once.
-    source = _source(config)
+    source = _source(config) + (f"; pose branch of {file_sha256(pose)[:12]}" if pose else "")
     about = {
         "recipe": config["recipe"],
         "network": config["options"]["network"],
@@ -220,8 +226,10 @@ class ExportFace:
     """The run folder."""
     output: Path = MODELS / "ipd_fer.onnx"
     prior: Prior | None = None
-    """The decision folded into the file: data as trained, balanced corrected for frequent classes.
-    By default balanced where `calibrate` has run, data where not."""
+    """The decision folded into the file: data as trained, balanced corrected for frequent classes,
+    strangers with happiness raised too. By default the last of them that `calibrate` has chosen."""
+    pose: Path | None = None
+    """An exported file, of the same pose network, whose pose branch is better than the run's."""
 
     def run(self) -> None:
-        export_run(self.run_folder, self.output, self.prior)
+        export_run(self.run_folder, self.output, self.prior, self.pose)

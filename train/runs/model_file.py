@@ -19,17 +19,23 @@ PREFIX = "model."
 """What the names of a file begin with that the model itself does not have."""
 
 
-def start_from_file(path: Path, model: FaceModel, faces: Tensor | None) -> None:
+def start_from_file(
+    path: Path, model: FaceModel, faces: Tensor | None, branch: str = ""
+) -> None:
     """Give `model` the weights of an ONNX file that `export face` wrote of the same networks;
     UserError where it is another. Its decision is left out: training begins with none.
 
     Export has folded batch normalisation into the convolutions. It is opened again with the
-    statistics of `faces`, uint8 (n, 112, 112, channels), so that the function stays the same.
+    statistics of `faces`, uint8 (n, 112, 112, channels), so that the function stays the same;
+    without faces the function is the same, but not one to go on training with. branch: expression
+    or pose, for that one alone.
     """
     weights = _read(path)
     loaded = set()
     with torch.no_grad():
         for name, conv, norm in _pairs(model):
+            if not name.startswith(branch):
+                continue
             weight, bias = weights.get(f"{name}.weight"), weights.get(f"{name}.weight_bias")
             if weight is None or bias is None or weight.shape != conv.weight.shape:
                 raise UserError(
@@ -44,7 +50,7 @@ def start_from_file(path: Path, model: FaceModel, faces: Tensor | None) -> None:
             norm.running_var.fill_(1)
             loaded.add(f"{name}.weight")
         for name, own in model.named_parameters():
-            found = weights.get(name)
+            found = weights.get(name) if name.startswith(branch) else None
             if name not in loaded and found is not None and found.shape == own.shape:
                 own.copy_(found)
     if faces is not None:

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from engine.session import open_session
 from train.data.prepared import read_prepared
 from train.errors import UserError
+from train.export.face import export_run
 from train.networks.face_model import FaceModel
+from train.runs.checkpoint import load_state, save_state
 from train.runs.initial import recognition_start, start_from
 from train.runs.load import load_model
 
@@ -43,3 +46,21 @@ def test_another_network_or_another_file_is_named(exported, tmp_path):
 
 def test_what_the_file_started_from_is_kept(exported):
     assert recognition_start(exported.path) is None
+
+
+def test_export_takes_the_pose_branch_of_another_file(exported, tiny_run, tiny_data, tmp_path):
+    """Of one whose pose branch was changed, so that the difference is seen."""
+    run = shutil.copytree(tiny_run, tmp_path / "run")
+    best = load_state(run / "best.safetensors")
+    best["model"]["pose.angles.bias"] += 1
+    save_state(run / "best.safetensors", best)
+    faces = np.repeat(np.array(read_prepared(tiny_data).faces[:4]), 3, axis=3)
+    found = {}
+    for name, pose in (("own", None), ("taken", exported.path)):
+        with open_session(export_run(run, tmp_path / f"{name}.onnx", pose=pose)) as session:
+            found[name] = session.run({"faces": faces})
+    with open_session(exported.path) as session:
+        original = session.run({"faces": faces})
+    np.testing.assert_allclose(found["taken"]["pose"], original["pose"], atol=0.02)
+    assert np.abs(found["own"]["pose"] - original["pose"]).min() > 1
+    np.testing.assert_allclose(found["taken"]["expression"], original["expression"], atol=5e-3)
