@@ -15,12 +15,26 @@ DOMAIN = "saturating"
 
 
 class Conv(OpRun):
-    """A convolution over INT8 in which the sum of two neighbouring channels stops at `limit`."""
+    """A convolution over INT8 in which the sum of two neighbouring channels stops at `limit`. One of
+    each channel by itself has no such sums: a single product fits."""
 
     op_domain = DOMAIN
 
-    def _run(self, x, weights, bias=None, strides=None, pads=None, scale=1.0, zero=0, limit=0, **_):
+    def _run(
+        self,
+        x,
+        weights,
+        bias=None,
+        strides=None,
+        pads=None,
+        scale=1.0,
+        zero=0,
+        limit=0,
+        group=1,
+        **_,
+    ):
         weight_scales = np.abs(weights).reshape(len(weights), -1).max(axis=1) / 127
+        weight_scales = np.maximum(weight_scales, 1e-12)  # channels that nothing is left of
         w = np.rint(weights / weight_scales[:, None, None, None])
         q = np.rint(x / scale) + zero
         top, left, bottom, right = pads
@@ -35,6 +49,10 @@ class Conv(OpRun):
                 down = slice(row, row + strides[0] * height, strides[0])
                 along = slice(column, column + strides[1] * width, strides[1])
                 seen = q[:, :, down, along]
+                if group > 1:
+                    taps = w[:, 0, row, column].astype(np.float32)
+                    total += np.clip(seen * taps[None, :, None, None], -limit - 1, limit)
+                    continue
                 for channel in range(0, w.shape[1], 2):
                     pair = slice(channel, channel + 2)
                     taps = w[:, pair, row, column].astype(np.float32)
