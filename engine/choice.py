@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 from engine import backends, registry
 from engine.backends import BACKENDS
-from engine.contract import PRECISIONS, Backend, EngineError, NotInstalled, Options
+from engine.contract import PRECISIONS, Backend, EngineError, NotInstalled, Options, parted
 from engine.model_file import ModelFile
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -22,7 +22,7 @@ else:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way to run a model: a backend, "cpu" or "cuda", and a precision."""
+    """One way to run a model: a backend; "cpu", "cuda" or "cuda:1"; and a precision."""
 
     backend: str
     device: str
@@ -35,7 +35,9 @@ class Choice:
     def library(self) -> str:
         title = BACKENDS[self.backend].title
         devices = BACKENDS[self.backend].devices
-        return f"{title} with CUDA" if self.device == "cuda" and len(devices) > 1 else title
+        return (
+            f"{title} with CUDA" if parted(self.device)[0] == "cuda" and len(devices) > 1 else title
+        )
 
 
 REFERENCE = Choice("onnxruntime", "cpu", "fp32")
@@ -63,7 +65,12 @@ def choices(
     places = _places(backend, device)
     _check("precision", precision, ("auto", *PRECISIONS))
     if precision == "auto" and model.precision == "fp32":
-        ways = [way for way in AUTO_ORDER if (way.backend, way.device) in places]
+        kinds = {(backend, parted(device)[0]): device for backend, device in places}
+        ways = [
+            replace(way, device=kinds[way.backend, way.device])
+            for way in AUTO_ORDER
+            if (way.backend, way.device) in kinds
+        ]
     else:
         how = model.precision if precision == "auto" else precision
         ways = [Choice(*place, how) for place in places]
@@ -112,9 +119,19 @@ def load(
 def _places(backend: str, device: str) -> list[tuple[str, str]]:
     """The pairs of backend and device that these options leave open, best first."""
     _check("backend", backend, ("auto", *BACKENDS))
-    _check("device", device, DEVICES)
+    kind, number = parted(device)
+    if kind not in DEVICES:
+        raise EngineError(
+            f"There is no device {device}. Devices: {', '.join(DEVICES)}; of several GPUs, cuda:1 "
+            "is the second."
+        )
     every = dict.fromkeys((way.backend, way.device) for way in AUTO_ORDER)
-    places = [(b, d) for b, d in every if backend in ("auto", b) and device in ("auto", d)]
+    named = f"cuda:{number}" if number else "cuda"
+    places = [
+        (b, named if d == "cuda" else d)
+        for b, d in every
+        if backend in ("auto", b) and kind in ("auto", d)
+    ]
     if not places:
         devices = " and ".join(BACKENDS[backend].devices)
         raise EngineError(

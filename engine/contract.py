@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -93,7 +94,8 @@ class TensorInfo:
 class Options:
     """How a backend is to load a model.
 
-    device: "cpu" or "cuda". precision: one of :data:`PRECISIONS`; "int8" comes with a model that
+    device: "cpu", "cuda" or, of several GPUs, "cuda:1" for the second. precision: one of
+    :data:`PRECISIONS`; "int8" comes with a model that
     holds QDQ nodes. threads: CPU threads inside one run, None for one per core that this process
     may use. may_build: False where the caller would take another backend rather than wait for a
     build of many seconds; the backend then raises EngineError with the command that builds.
@@ -103,6 +105,18 @@ class Options:
     precision: str
     threads: int | None = None
     may_build: bool = True
+
+    @property
+    def gpu(self) -> int:
+        """The number of the GPU, counted from 0."""
+        return parted(self.device)[1]
+
+
+def parted(device: str) -> tuple[str, int]:
+    """ "cuda:1" → "cuda" and 1; the number is 0 where none is named, and one is named for a GPU
+    only."""
+    numbered = re.fullmatch("cuda:([0-9]{1,3})", device)
+    return ("cuda", int(numbered[1])) if numbered else (device, 0)
 
 
 class Backend(Protocol):

@@ -27,7 +27,7 @@ def open_session(
     model: a path, or the bare name of a shipped model such as "ipd_fer" or "mtcnn_pnet". The
         sha256 of a shipped model is checked against models.json before the model is used.
     backend: "auto" or one of engine.backends.BACKENDS.
-    device: "auto", "cpu" or "cuda".
+    device: "auto", "cpu" or "cuda"; of several GPUs, "cuda:1" is the second.
     precision: "auto" or one of engine.contract.PRECISIONS. "int8" runs the file X.int8.onnx
         beside X.onnx (X.trt-int8.onnx for TensorRT), which `python -m engine quantize` makes.
     threads: CPU threads inside one run; None is one per core that this process may use.

@@ -79,7 +79,7 @@ class OnnxRuntimeBackend:
 
     def __init__(self, model: ModelFile, options: Options):
         onnxruntime = library()
-        providers = _providers(options.device)
+        providers = _providers(options)
         try:
             session = onnxruntime.InferenceSession(
                 model.content,
@@ -90,14 +90,14 @@ class OnnxRuntimeBackend:
         except _load_errors() as error:
             failed = isinstance(error, _start_errors())
             started = not failed or isinstance(error, UnicodeDecodeError)
-            if options.device == "cuda" and not started:
-                raise EngineError(NO_CUDA) from error
+            if options.device != "cpu" and not started:
+                raise EngineError(_no_cuda(options.gpu)) from error
             raise EngineError(
                 f"ONNX Runtime cannot read it as an ONNX model ({_first_line(error)})"
             ) from error
         provider = session.get_providers()[0]
-        if options.device == "cuda" and provider != CUDA_PROVIDER:
-            raise EngineError(NO_CUDA)
+        if options.device != "cpu" and provider != CUDA_PROVIDER:
+            raise EngineError(_no_cuda(options.gpu))
         session.disable_fallback()  # A run would go on on the processor, with no more than a print.
         self._session = session
         self._output_names = [info.name for info in model.outputs]
@@ -105,7 +105,8 @@ class OnnxRuntimeBackend:
         version = ".".join(onnxruntime.__version__.split(".")[:2])
         threads = {None: "one thread per core", 1: "1 thread"}
         count = threads.get(options.threads, f"{options.threads} threads")
-        self.description = f"ONNX Runtime {version}, {provider}, {self.precision}, {count}"
+        place = f"{provider} on GPU {options.gpu}" if options.gpu else provider
+        self.description = f"ONNX Runtime {version}, {place}, {self.precision}, {count}"
 
     def run(self, arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         try:
@@ -118,9 +119,18 @@ class OnnxRuntimeBackend:
         del self._session
 
 
-def _providers(device: str) -> list:
+def _no_cuda(gpu: int) -> str:
+    if not gpu:
+        return NO_CUDA
+    return (
+        f"CUDA was asked for on GPU {gpu}, but ONNX Runtime could not start its CUDA provider "
+        "there: `nvidia-smi -L` lists the GPUs, counted from 0."
+    )
+
+
+def _providers(options: Options) -> list:
     """The providers to ask for, best first, with their options."""
-    if device == "cpu":
+    if options.device == "cpu":
         return [CPU_PROVIDER]
     onnxruntime = library()
     if CUDA_PROVIDER not in onnxruntime.get_available_providers():
@@ -132,7 +142,8 @@ def _providers(device: str) -> list:
     # Finds CUDA and cuDNN where pip puts them; what it prints on failure is no help to a user,
     # and the provider that came up is checked after the session is made.
     _without_printing(onnxruntime.preload_dlls)()
-    return [(CUDA_PROVIDER, CUDA_OPTIONS), CPU_PROVIDER]
+    which = {"device_id": str(options.gpu)} if options.gpu else {}
+    return [(CUDA_PROVIDER, CUDA_OPTIONS | which), CPU_PROVIDER]
 
 
 def _without_printing(function: FunctionType) -> Callable:

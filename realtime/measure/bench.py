@@ -58,7 +58,7 @@ class BenchOptions:
     """Smallest face to look for, in pixels, on both sides."""
     model: str = "ipd_fer"
     """A model file, or the name of a shipped one."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: str = "auto"
     backend: Literal["auto", "onnxruntime", "openvino", "tensorrt"] = "auto"
     precision: Literal["auto", "fp32", "fp16", "bf16", "int8"] = "auto"
     reference: bool = False

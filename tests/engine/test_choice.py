@@ -54,6 +54,20 @@ def test_a_half_precision_file_is_run_as_it_is_written(tmp_path):
         choices(model, precision="fp32")
 
 
+def test_a_gpu_of_several_goes_with_every_way_on_it(model):
+    ways = choices(model, device="cuda:1")
+    assert {way.device for way in ways} == {"cuda:1"}
+    assert names(ways) == ["TensorRT fp16", "TensorRT fp32", "ONNX Runtime with CUDA fp32"]
+    assert choices(model, device="cuda:0") == choices(model, device="cuda")
+    assert choices(model, "onnxruntime", "cuda:3", "fp32") == [
+        Choice("onnxruntime", "cuda:3", "fp32")
+    ]
+    assert {way.device for way in every_choice(model, device="cuda:1")} == {"cuda:1"}
+    for device in ("0", "0,1", "cuda:", "cuda:x", "cpu:1", "auto:1", "mps"):
+        with pytest.raises(EngineError, match=f"no device {device}. .*cuda:1 is the second"):
+            choices(model, device=device)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -101,7 +101,7 @@ class _Runner:
     def open(self) -> None:
         """Loads the plan, makes the buffers and warms up."""
         # First, for without a driver all the rest is vain.
-        self._memory: DeviceMemory = open_device_memory()
+        self._memory: DeviceMemory = open_device_memory(self._options.gpu)
         self._close_memory.callback(self._memory.close)
         self._distribution = distributions.find()
         self._trt = self._distribution.trt

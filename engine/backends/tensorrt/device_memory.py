@@ -114,12 +114,20 @@ class DeviceMemory(ABC):
     def _free(self) -> None: ...
 
 
-def open_device_memory() -> DeviceMemory:
-    """An empty DeviceMemory on the first GPU; EngineError with the fix where there is none."""
+def open_device_memory(number: int = 0) -> DeviceMemory:
+    """An empty DeviceMemory on a GPU, counted from 0; EngineError with the fix where there is
+    none."""
     try:
-        return PycudaMemory()
+        return PycudaMemory(number)
     except ModuleNotFoundError:
-        return CudaPythonMemory()
+        return CudaPythonMemory(number)
+
+
+def _check_number(number: int, count: int) -> None:
+    if number >= count:
+        raise EngineError(
+            f"There is no GPU {number}: {count} found, counted from 0. `nvidia-smi -L` lists them."
+        )
 
 
 class CudaPythonMemory(DeviceMemory):
@@ -127,7 +135,7 @@ class CudaPythonMemory(DeviceMemory):
 
     library = "cuda-python"
 
-    def __init__(self):
+    def __init__(self, number: int = 0):
         super().__init__()
         self._cuda = cuda_bindings(NO_LIBRARY)
         self._allocations: list[int] = []
@@ -137,7 +145,9 @@ class CudaPythonMemory(DeviceMemory):
         except RuntimeError as error:
             # EngineError is a RuntimeError too: an installed driver that has no GPU to offer.
             raise error if isinstance(error, EngineError) else NoDriver() from error
-        self._device = self._call("cuDeviceGet", 0)
+        if number:
+            _check_number(number, int(self._call("cuDeviceGetCount")))
+        self._device = self._call("cuDeviceGet", number)
         self.gpu = self._describe()
         self._context = self._call("cuDevicePrimaryCtxRetain", self._device)
         with contextlib.ExitStack() as on_failure:
@@ -204,7 +214,7 @@ class PycudaMemory(DeviceMemory):
 
     library = "pycuda"
 
-    def __init__(self):
+    def __init__(self, number: int = 0):
         super().__init__()
         try:
             import pycuda.driver as cuda
@@ -216,7 +226,9 @@ class PycudaMemory(DeviceMemory):
         self._cuda = cuda
         self._allocations: list = []
         self._guarded(cuda.init)
-        device = self._guarded(cuda.Device, 0)
+        if number:
+            _check_number(number, self._guarded(cuda.Device.count))
+        device = self._guarded(cuda.Device, number)
         capability = ".".join(map(str, device.compute_capability()))
         self.gpu = Gpu(device.name(), capability)
         self._context = self._guarded(device.retain_primary_context)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ except ModuleNotFoundError as error:
         f"The cache of TensorRT plans needs the package {error.name}: "
         '`pip install ".[tensorrt]"` or `pip install ".[tensorrt-rtx]"`.'
     ) from error
+
+logger = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "IPD_FER_CACHE"
 
@@ -82,8 +84,9 @@ class Plan:
 
 
 def say(message: str) -> None:
-    """Tells the user on stderr; the cache works whatever happens, but never in silence."""
-    print(message, file=sys.stderr, flush=True)
+    """Tells the user, on stderr unless logging is set up otherwise; the cache works whatever
+    happens, but never in silence."""
+    logger.warning("%s", message)
 
 
 def find(key: PlanKey, unusable: str = "", tell: Callable[[str], None] = say) -> Plan | None:

@@ -133,6 +133,13 @@ def test_cuda_computes_in_fp32_and_measures_no_shapes(model_file, cuda):
     assert options == {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 
 
+def test_the_second_gpu_is_asked_for_and_named_where_it_does_not_start(model_file, cuda):
+    with pytest.raises(EngineError, match=r"on GPU 1, but.*nvidia-smi -L` lists the GPUs"):
+        load(registry.read(model_file), Options("cuda:1", "fp32"))
+    (_, options), _ = cuda.asked
+    assert options["device_id"] == "1"
+
+
 @pytest.mark.parametrize("error", [RuntimeError, ValueError, ort_errors.EPFail])
 def test_a_provider_that_does_not_start_is_no_broken_model(model_file, cuda, error, capfd):
     def fail():

@@ -51,7 +51,12 @@ class Driver:
                 return (b"NVIDIA Test GPU\0\0\0",)
             case "cuDeviceGetAttribute":
                 return (8 if arguments[0] == 75 else 9,)
-            case "cuDeviceGet" | "cuDevicePrimaryCtxRetain":
+            case "cuDeviceGetCount":
+                return (2,)
+            case "cuDeviceGet":
+                self.gpu = arguments[0]
+                return (0,)
+            case "cuDevicePrimaryCtxRetain":
                 return (0,)
             case "cuCtxPushCurrent":
                 self.contexts.append(arguments[0])
@@ -154,7 +159,11 @@ def pycuda(monkeypatch):
 
     class Device:
         def __init__(self, index):
-            assert index == 0
+            module.gpu = index
+
+        @staticmethod
+        def count():
+            return 2
 
         def name(self):
             return "NVIDIA Test GPU"

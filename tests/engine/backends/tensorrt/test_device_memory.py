@@ -210,3 +210,18 @@ def test_the_real_bindings_have_what_is_called(driver, monkeypatch):
         assert hasattr(real.CUdevice_attribute, attribute)
     for mode in vars(Driver.CUstreamCaptureMode):
         assert hasattr(real.CUstreamCaptureMode, mode)
+
+
+def test_the_second_gpu_and_one_that_is_not_there(driver):
+    memory = device_memory.open_device_memory(1)
+    assert driver.calls.count("cuDeviceGet") == 1 and driver.gpu == 1
+    memory.close()
+    with pytest.raises(EngineError, match=r"no GPU 2: 2 found, counted from 0.*nvidia-smi -L"):
+        device_memory.open_device_memory(2)
+
+
+def test_the_second_gpu_through_pycuda(pycuda):
+    device_memory.open_device_memory(1).close()
+    assert pycuda.gpu == 1
+    with pytest.raises(EngineError, match="no GPU 2: 2 found"):
+        device_memory.open_device_memory(2)
