@@ -52,7 +52,9 @@ def opening_options(url: str, playlists: bool) -> dict[str, str]:
     """FFmpeg's options to open `url` with. playlists: whether a local one may name other files."""
     formats: tuple[str, ...]
     protocols: tuple[str, ...]
-    if not is_local(url):
+    if is_pipe(url):
+        formats, protocols = CONTAINERS, ("pipe", "crypto", "data")
+    elif not is_local(url):
         formats, protocols = CONTAINERS + _STREAMED, _NETWORK
     else:
         named = _PLAYLISTS.get(PurePath(url).suffix.lower(), ()) if playlists else ()
@@ -63,3 +65,7 @@ def opening_options(url: str, playlists: bool) -> dict[str, str]:
 
 def is_local(url: str) -> bool:
     return url.startswith("file:")
+
+
+def is_pipe(url: str) -> bool:
+    return url.startswith("pipe:")

@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
-from realtime.sources.camera import CameraSource
+from realtime.sources.address import picture_at
+from realtime.sources.camera import AS_IT_IS, CameraMode, CameraSource
 from realtime.sources.frame import Source, SourceError
 from realtime.sources.pictures import PICTURES, PictureSource, is_picture, pictures_in
 
+STDIN = "-"
+"""Stands for a video on the standard input."""
 
-def open_source(spec: str | int | Path) -> Source:
-    """Opens a camera (number), stream (URL), video, picture or folder of pictures (path).
 
-    The first frame is read here, so the size is known and most bad input ends here.
-    Raises :class:`SourceError`.
+def open_source(spec: str | int | Path, camera: CameraMode = AS_IT_IS) -> Source:
+    """Opens a camera (number); a stream or picture (URL); a video, picture or folder of pictures
+    (path); or a video on standard input (:data:`STDIN`), each frame of which is read.
+
+    camera: what a camera is asked for. The first frame is read here, so the size is known and most
+    bad input ends here. Raises :class:`SourceError`.
     """
     text = str(spec)
-    if camera := re.fullmatch(r"(?:/dev/video)?(-?[0-9]+)", text):
-        return CameraSource(int(camera[1]))
+    if (number := camera_number(text)) is not None:
+        return CameraSource(number, camera)
+    if text == STDIN:
+        return _standard_input()
     if "://" in text:
-        return _video(text, re.sub("://[^/@]*@", "://", text))  # no password in a message
-    path = _there(text)
+        return _at_address(text)
+    path = there(text)
     if path.is_dir():
         if not (pictures := _pictures(path, text)):
             raise SourceError(f"{text} holds no pictures ({', '.join(PICTURES)}).")
@@ -32,8 +40,14 @@ def open_source(spec: str | int | Path) -> Source:
     return _video(f"file:{path}", text)
 
 
-def _there(text: str) -> Path:
-    """The path of something that is there."""
+def camera_number(text: str) -> int | None:
+    """That of the camera that a text means, None where it means none."""
+    camera = re.fullmatch(r"(?:/dev/video)?(-?[0-9]+)", text)
+    return int(camera[1]) if camera else None
+
+
+def there(text: str) -> Path:
+    """The path of something that is there; SourceError where nothing is."""
     try:
         path = Path(text).expanduser()
         there = path.exists()
@@ -51,6 +65,21 @@ def _pictures(folder: Path, name: str) -> list[Path]:
         return pictures_in(folder)
     except OSError as error:
         raise SourceError(f"{name} cannot be opened: {error.strerror}.") from None
+
+
+def _at_address(url: str) -> Source:
+    name = re.sub("://[^/@]*@", "://", url)  # no password in a message
+    content = picture_at(url, name)
+    return _video(url, name) if content is None else PictureSource(name, [content])
+
+
+def _standard_input() -> Source:
+    if sys.stdin is not None and sys.stdin.isatty():
+        raise SourceError(
+            "- is a video on standard input, which is a keyboard here: pipe one in, as "
+            "`ffmpeg -i FILE -c copy -f matroska - | …` does."
+        )
+    return _video("pipe:0", "Standard input")
 
 
 def _video(url: str, name: str) -> Source:

@@ -10,7 +10,7 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -81,15 +81,18 @@ class Picture:
 
 
 class PictureSource(Source):
-    """Pictures one after another, a second each. What cannot be read is reported at the end."""
+    """Pictures one after another, a second each. What cannot be read is reported at the end.
+
+    files: paths, or the content of a file, which messages call `name`.
+    """
 
     fps = 1.0
     still = True
 
-    def __init__(self, name: str, paths: list[Path]):
+    def __init__(self, name: str, files: Sequence[Path | bytes]):
         self.name = name
-        self.frames = len(paths)
-        self._paths = paths
+        self.frames = len(files)
+        self._files = files
         self._faults: list[str] = []
         self._read = self._pictures()
         self._first = next(self._read, None)
@@ -108,19 +111,19 @@ class PictureSource(Source):
             raise SourceError(self._report())
 
     def _pictures(self) -> Iterator[np.ndarray]:
-        for path in self._paths:
+        for file in self._files:
             try:
-                image = read_picture(path).image
+                image = read_picture(file).image
                 problem = too_small(image)
             except PictureError as error:
                 problem = str(error)
             if problem:
-                self._faults.append(f"{path} {problem}")
+                self._faults.append(f"{self.name if isinstance(file, bytes) else file} {problem}")
             else:
                 yield image
 
     def _report(self) -> str:
-        if len(self._paths) == 1:
+        if len(self._files) == 1:
             return self._faults[0]
         more = len(self._faults) - 1
         others = f" ({more} more like it.)" if more else ""
@@ -153,6 +156,20 @@ def read_picture(file: Path | bytes, limits: Limits = Limits()) -> Picture:
     return Picture(np.ascontiguousarray(pixels), long / max(pixels.shape[:2]))
 
 
+def upright_rgb(image: Image.Image) -> np.ndarray:
+    """A picture that Pillow has opened, as :func:`read_picture` gives it: uint8 H×W×3, RGB,
+    contiguous, upright. PictureError where it is damaged."""
+    try:
+        image.load()
+        orientation = _orientation(image)
+        pixels = _rgb(image, 1)
+    except _BROKEN:
+        raise PictureError("is damaged: it cannot be read to its end.") from None
+    if orientation in _UPRIGHT:
+        pixels = _UPRIGHT[orientation](pixels)
+    return np.ascontiguousarray(pixels)
+
+
 def check_picture(file: Path | bytes, limits: Limits) -> None:
     """Raises PictureError where reading the picture would, as far as its header tells."""
     with _opened(file, limits) as image:
@@ -177,10 +194,11 @@ def pictures_in(folder: Path) -> list[Path]:
         for path in folder.iterdir()
         if path.suffix.lower() in PICTURES and not path.name.startswith(".")
     ]
-    return sorted(paths, key=lambda path: _natural(path.name))
+    return sorted(paths, key=lambda path: natural(path.name))
 
 
-def _natural(name: str) -> list[str | int]:
+def natural(name: str) -> list[str | int]:
+    """A key by which 9.png comes before 10.png."""
     parts = re.split(r"([0-9]+)", name.lower())
     return [int(part) if part.isdigit() and part.isascii() else part for part in parts]
 

@@ -11,7 +11,7 @@ import av
 import cv2
 import numpy as np
 
-from realtime.sources.containers import DECODERS, KINDS, is_local, opening_options
+from realtime.sources.containers import DECODERS, KINDS, is_local, is_pipe, opening_options
 from realtime.sources.frame import Frame, Source, SourceError
 
 _PATIENCE = 10.0  # seconds that a server may take to open
@@ -277,7 +277,8 @@ def _open_container(url: str, name: str, limits: VideoLimits) -> av.container.In
     options["max_pixels"] = str(limits.pixels)
     if limits.strange:
         options |= {"codec_whitelist": ",".join(DECODERS), "max_streams": str(_STREAMS)}
-    timeout = None if is_local(url) else (_PATIENCE, _SILENCE)
+    # Who writes into a pipe may take the time it likes.
+    timeout = None if is_local(url) or is_pipe(url) else (_PATIENCE, _SILENCE)
     try:
         # A title in another encoding is no reason to refuse a video.
         return av.open(url, options=options, timeout=timeout, metadata_errors="replace")

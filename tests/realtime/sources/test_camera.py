@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from realtime.sources import camera as module
+from realtime.sources.camera import CameraMode
 from realtime.sources.frame import SourceError
 from realtime.sources.open import open_source
 from tests.realtime.support.reading import read_until_break, refused
@@ -92,3 +93,45 @@ def test_a_camera_that_cannot_be_measured_is_given_back(monkeypatch, fault):
     with pytest.raises((SourceError, cv2.error), match="8×8|fell over"):
         open_source(0)
     assert [capture.released for capture in captures] == [True]
+
+
+class Modes(FakeCapture):
+    """A camera that has 1280×720 at 30 frames a second and nothing larger."""
+
+    def __init__(self, index):
+        super().__init__(index)
+        self.asked = {}
+        Modes.latest = self
+
+    def set(self, what, value):
+        self.asked[what] = value
+        return True
+
+    def read(self):
+        size = self.asked.get(cv2.CAP_PROP_FRAME_WIDTH), self.asked.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        shape = (720, 1280, 3) if size != (None, None) else (480, 640, 3)
+        return True, np.zeros(shape, np.uint8)
+
+
+def test_a_camera_is_asked_for_a_size_and_a_rate_before_its_first_frame(monkeypatch, caplog):
+    monkeypatch.setattr(cv2, "VideoCapture", Modes)
+    with open_source(0, CameraMode((1280, 720), 30)) as camera:
+        assert (camera.width, camera.height) == (1280, 720)
+    assert list(Modes.latest.asked)[:1] == [cv2.CAP_PROP_FOURCC], "large pictures come as JPEGs"
+    assert Modes.latest.asked[cv2.CAP_PROP_FPS] == 30
+    assert not caplog.messages
+
+
+def test_a_camera_that_gives_something_else_is_said(monkeypatch, caplog):
+    monkeypatch.setattr(cv2, "VideoCapture", Modes)
+    with open_source(0, CameraMode((1920, 1080), 60)) as camera:
+        assert (camera.width, camera.height) == (1280, 720)
+    assert caplog.messages == [
+        "Camera 0 gives 1280×720 at 30 frames/s, not 1920×1080 at 60 frames/s."
+    ]
+
+
+def test_a_camera_that_is_asked_for_nothing_is_left_as_it_is(monkeypatch):
+    monkeypatch.setattr(cv2, "VideoCapture", Modes)
+    with open_source(0):
+        assert list(Modes.latest.asked) == [cv2.CAP_PROP_BUFFERSIZE]
