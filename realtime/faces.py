@@ -112,6 +112,12 @@ class Face:
         return self.held_label or EXPRESSIONS[int(np.argmax(expression))]
 
     @property
+    def probabilities(self) -> dict[str, float]:
+        """Name → probability of every expression, in the order of :data:`EXPRESSIONS`. ValueError
+        before the engine has run."""
+        return dict(zip(EXPRESSIONS, self._known_expression().tolist(), strict=True))
+
+    @property
     def probability(self) -> float:
         """That of the :attr:`label`, 0 to 1: while a label is held, another may be more probable.
         ValueError before the engine has run."""

@@ -46,6 +46,8 @@ class NeutralFaces:
         self._learning: dict[int, Adaptation] = {}
         self._ids: list[int] = []
         self._done_at = self._lost_at = 0.0
+        self.used: Reference | None = None
+        """What :meth:`use` was last told."""
         self.adapt = False
         """Whether the rest of faces without a reference is learnt by itself."""
         self.progress: Progress | None = None
@@ -92,6 +94,13 @@ class NeutralFaces:
             self._given = owned
         else:
             self._own(track_id, owned)
+
+    def use(self, reference: Reference | None) -> None:
+        """Read the largest face of the next frame against `reference`, and no other face against
+        one that it was given or captured before; None reads every face as the network does."""
+        self._owned.clear()
+        self._given = _Owned(reference, "given") if reference else None
+        self.used = reference
 
     def load(self, path: str | Path) -> Reference:
         """:meth:`give` what is in a file to the largest face. ReferenceFileError where it is no

@@ -4,7 +4,6 @@ its own rest, where that is known → smoother."""
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from realtime.capture import CaptureError
 from realtime.detection.finder import FaceFinder
 from realtime.detection.mtcnn import Detector
 from realtime.faces import Face, HeadPose
+from realtime.networks import Networks
 from realtime.neutral import NeutralFaces
 from realtime.recognise import Recogniser
 from realtime.reference import Population, Reference
@@ -32,11 +32,11 @@ class FacePipeline:
 
     Up to :data:`AT_ONCE` faces are recognised in every frame, of more at least half.
 
-    detector, recogniser: owned by the pipeline from here on, closed with it.
+    detector, recogniser: closed with the pipeline, where it `owns` them.
     smoothing: 0 gives every frame by itself, 1 is the default, larger is steadier.
     still: the frames are pictures that have nothing to do with each other.
-    timer: collects the time of every stage. neutral: whose rest is known, see
-    :class:`~realtime.neutral.NeutralFaces`.
+    timer: collects the time of every stage; None for one of its own. neutral: whose rest is known,
+    see :class:`~realtime.neutral.NeutralFaces`.
     """
 
     def __init__(
@@ -45,9 +45,13 @@ class FacePipeline:
         recogniser: Recogniser,
         smoothing: float = 1.0,
         still: bool = False,
+        *,
+        owns: bool = True,
+        timer: StageTimer | None = None,
     ):
         self.smoother = Smoother(0.0 if still else smoothing)
-        self.timer = StageTimer()
+        self.timer = timer or StageTimer()
+        self._owns = owns
         self._still = still
         self._last: dict[int | None, tuple[np.ndarray, HeadPose]] = {}
         self.finder = FaceFinder(detector, self.timer, still)
@@ -106,7 +110,9 @@ class FacePipeline:
 
     def close(self) -> None:
         self.finder.close()
-        self.recogniser.close()
+        if self._owns:
+            self.finder.detector.close()
+            self.recogniser.close()
 
     def __enter__(self) -> FacePipeline:
         return self
@@ -132,17 +138,17 @@ def open_pipeline(
 
     Raises EngineError or DetectorError where one of them cannot be opened; what was is closed.
     """
-    with ExitStack() as opened:
-        recogniser = Recogniser(model, backend, device, precision)
-        opened.callback(recogniser.close)
-        detector = Detector(
-            min_face,
-            max_faces=max_faces,
-            backend=backend,
-            device=device,
-            precision=detector_precision,
-        )
-        opened.callback(detector.close)
-        pipeline = FacePipeline(detector, recogniser, smoothing, still)
-        opened.pop_all()
-    return pipeline
+    networks = Networks(
+        model,
+        min_face=min_face,
+        max_faces=max_faces,
+        backend=backend,
+        device=device,
+        precision=precision,
+        detector_precision=detector_precision,
+    )
+    try:
+        return FacePipeline(networks.detector, networks.recogniser, smoothing, still)
+    except BaseException:
+        networks.close()
+        raise

@@ -39,10 +39,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 
+from engine import registry
 from engine.session import Session
 from realtime.faces import EXPRESSIONS, HeadPose
 from realtime.number_file import (
@@ -150,6 +151,13 @@ class Population:
 _VECTORS = ("rest", "rest_spread", "wander", "turn", "strongest")
 
 
+class Rest(Protocol):
+    """Frames of a resting face, as :class:`realtime.results.Results`."""
+
+    def capture(self) -> Reference:
+        """The reference of the largest face in them."""
+
+
 class _Row(NamedTuple):
     """What reading one expression needs; plain numbers, for on eight of them NumPy is slower."""
 
@@ -199,15 +207,40 @@ class Reference:
         rows = (_Row(*values) for values in np.column_stack(columns)[1:].tolist())
         object.__setattr__(self, "_rows", tuple(rows))
 
+    @overload
+    @classmethod
+    def capture(cls, frames: Rest, /) -> Reference: ...
+
+    @overload
     @classmethod
     def capture(
+        cls, population: Population, probabilities: np.ndarray, poses: list[HeadPose], /
+    ) -> Reference: ...
+
+    @classmethod
+    def capture(cls, source, probabilities=None, poses=None, /) -> Reference:
+        """The reference of one resting face.
+
+        frames: what a reader gives, as ``Reference.capture(reader("rest.mp4"))``; their largest
+        face is taken once it has rested for two seconds. CaptureError where it does not, with what
+        to do.
+
+        Or what a model said of n frames: its population; probabilities, (n, 8), each as the model
+        gave it, unsmoothed; and n poses. ValueError for fewer than two frames.
+        """
+        if isinstance(source, Population):
+            return cls._of_readings(source, probabilities, poses)
+        if not callable(getattr(source, "capture", None)):
+            raise TypeError(
+                f"A resting face is captured from what a reader gives, not from "
+                f"{type(source).__name__}: Reference.capture(reader(source))."
+            )
+        return source.capture()
+
+    @classmethod
+    def _of_readings(
         cls, population: Population, probabilities: np.ndarray, poses: list[HeadPose]
     ) -> Reference:
-        """The reference of n frames of one resting face.
-
-        probabilities: (n, 8), each as the model gave it, unsmoothed. poses: n of them.
-        ValueError for fewer than two frames.
-        """
         logits = centred_logits(probabilities)
         if logits.ndim != 2 or len(logits) != len(poses) or len(logits) < 2:
             raise ValueError(
@@ -272,9 +305,13 @@ class Reference:
         )
 
     @classmethod
-    def load(cls, path: str | Path, population: Population) -> Reference:
-        """The reference in a file; ReferenceFileError where it is none, or another model's."""
+    def load(cls, path: str | Path, population: Population | None = None) -> Reference:
+        """The reference in a file; ReferenceFileError where it is none, or another model's.
+
+        population: of the model that it must belong to; None takes that of the shipped model.
+        """
         path = Path(path)
+        population = population or _shipped()
         content = read_content(path, "reference", population.model)
         frames = content.get("frames")
         if type(frames) is not int or not 0 <= frames <= 10**9:
@@ -287,6 +324,12 @@ class Reference:
         if not np.allclose(covariance, covariance.T) or np.any(np.diag(covariance) < 0):
             raise broken(path, "covariance")
         return cls(population, mean, covariance, frames, pose)
+
+
+def _shipped() -> Population:
+    """The population of the shipped model, which a reader runs unless it is told another."""
+    model = registry.read(registry.find("ipd_fer"))
+    return Population.load(population_file(model.path), model.sha256)
 
 
 def population_file(model: Path) -> Path:

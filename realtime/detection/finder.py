@@ -42,8 +42,8 @@ class FaceFinder:
     the frames are live (:attr:`Frame.captured`). It never reads a frame after :meth:`find`
     returned.
 
-    detector: owned by the finder. still: every frame is a picture of its own, searched as a whole.
-    clock: seconds, by which the searches of the whole frame are timed.
+    detector: stays open when the finder is closed. still: every frame is a picture of its own,
+    searched as a whole. clock: seconds, by which the searches of the whole frame are timed.
     """
 
     def __init__(
@@ -134,7 +134,6 @@ class FaceFinder:
 
     def close(self) -> None:
         self._thread.shutdown()
-        self.detector.close()
 
 
 def _boxes(boxes: list[np.ndarray], faces: Iterable[Face] = ()) -> np.ndarray:

@@ -8,6 +8,7 @@ facenet-pytorch's MTCNN; a test runs both.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,15 +62,10 @@ class Detector:
         threads: int | None = None,
         precision: str = "auto",
     ):
-        if min_face < WINDOW:
-            raise DetectorError(f"A face of {min_face} px is too small to find: use 12 or more.")
+        self._set_limits(min_face, max_faces)
         if not all(0 < threshold < 1 for threshold in thresholds):
             raise DetectorError(f"Thresholds are probabilities between 0 and 1, not {thresholds}.")
-        if max_faces is not None and max_faces < 1:
-            raise DetectorError(f"At most {max_faces} faces leaves none: use 1 or more.")
-        self.min_face = min_face
         self.thresholds = thresholds
-        self.max_faces = max_faces
         threads = threads or max(1, processors.usable() // 2)
         self._sessions: list[Session] = []
         try:
@@ -80,6 +76,20 @@ class Detector:
             self.close()
             raise
         self._pnet, self._rnet, self._onet = self._sessions
+
+    def with_limits(self, min_face: int, max_faces: int | None) -> Detector:
+        """One that looks for other faces with the same networks, which are closed by closing
+        either. DetectorError for limits out of range."""
+        other = copy.copy(self)
+        other._set_limits(min_face, max_faces)
+        return other
+
+    def _set_limits(self, min_face: int, max_faces: int | None) -> None:
+        if min_face < WINDOW:
+            raise DetectorError(f"A face of {min_face} px is too small to find: use 12 or more.")
+        if max_faces is not None and max_faces < 1:
+            raise DetectorError(f"At most {max_faces} faces leaves none: use 1 or more.")
+        self.min_face, self.max_faces = min_face, max_faces
 
     @property
     def description(self) -> str:

@@ -26,18 +26,17 @@ class JsonlSink:
     is held while another leads by little: its probability is the one under its name, not always the
     largest. A face that was read against a reference of its rest also has `raw` (probabilities as
     the network gave them, unsmoothed), `intensity` (0 at rest to 1; smoothed) and `reference` (its
-    name); others lack these. Raises :class:`SinkError`.
+    name); others lack these. A line of several sources begins with `source`, its name. Raises
+    :class:`SinkError`.
     """
 
     def __init__(self, path: str | Path):
         self._file = LineFile(path)
 
-    def write(self, frame: Frame, faces: list[Face]) -> None:
-        line = {
-            "frame": frame.index,
-            "time": round(frame.time, 6),
-            "faces": [face_record(face) for face in faces],
-        }
+    def write(self, frame: Frame, faces: list[Face], source: str | None = None) -> None:
+        """source: which of several it is, None where there is but one."""
+        named = {} if source is None else {"source": source}
+        line = named | frame_record(frame.index, frame.time, faces)
         self._file.write(json.dumps(line) + "\n")
 
     def close(self) -> None:
@@ -48,6 +47,15 @@ class JsonlSink:
 
     def __exit__(self, *exception) -> None:
         self.close()
+
+
+def frame_record(index: int, time: float, faces: Iterable[Face]) -> dict:
+    """What :class:`JsonlSink` writes of one frame, ready for JSON."""
+    return {
+        "frame": index,
+        "time": round(time, 6),
+        "faces": [face_record(face) for face in faces],
+    }
 
 
 def face_record(face: Face) -> dict:
@@ -83,6 +91,8 @@ class CsvSink:
     references: have the columns of REFERENCE_COLUMNS too (raw_neutral, …, intensity_neutral, …,
     reference) for faces that are read against a reference of their rest. Without it a file gets
     them when the first such face comes, empty in the rows before; a pipe goes on without.
+
+    sources: begin each row with a column `source`, the name of one of several.
     """
 
     COLUMNS = (
@@ -96,20 +106,24 @@ class CsvSink:
         "reference",
     )
 
-    def __init__(self, path: str | Path, references: bool = False):
+    def __init__(self, path: str | Path, references: bool = False, sources: bool = False):
         self._file = LineFile(path)
-        self._wide, self._widens = references, not references
+        self._wide, self._widens, self._named = references, not references, sources
         try:
-            self._write_rows([self.COLUMNS + (self.REFERENCE_COLUMNS if references else ())])
+            columns = self.COLUMNS + (self.REFERENCE_COLUMNS if references else ())
+            self._write_rows([("source", *columns) if sources else columns])
         except BaseException:
             self.close()
             raise
 
-    def write(self, frame: Frame, faces: list[Face]) -> None:
+    def write(self, frame: Frame, faces: list[Face], source: str | None = None) -> None:
+        """source: which of several it is."""
         if self._widens and any(face.raw is not None for face in faces):
             self._widen()
         if faces:
-            self._write_rows([_as_row(frame, face, self._wide) for face in faces])
+            named = [source] if self._named else []
+            rows = (face_row(frame.index, frame.time, face, self._wide) for face in faces)
+            self._write_rows([named + row for row in rows])
 
     def close(self) -> None:
         self._file.close()
@@ -132,16 +146,18 @@ class CsvSink:
         self._file.write(text.getvalue())
 
 
-def _as_row(frame: Frame, face: Face, wide: bool) -> list:
+def face_row(index: int, time: float, face: Face, references: bool) -> list:
+    """What :class:`CsvSink` writes of one face of a frame, under its COLUMNS; with `references`
+    under its REFERENCE_COLUMNS too. None for what the face lacks."""
     record = face_record(face)
     expression, pose = record["expression"], record["pose"]
     return [
-        *(frame.index, round(frame.time, 6), record["id"], *record["box"], record["score"]),
+        *(index, round(time, 6), record["id"], *record["box"], record["score"]),
         *(value for point in record["landmarks"] for value in point),
         expression and expression["label"],
         *(expression["probabilities"].values() if expression else [None] * len(EXPRESSIONS)),
         *(pose.values() if pose else [None] * 3),
-        *(_reference_columns(record) if wide else ()),
+        *(_reference_columns(record) if references else ()),
     ]
 
 

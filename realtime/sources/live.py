@@ -44,6 +44,11 @@ class View:
     trouble: str | None
     news: str | None = None
 
+    @property
+    def kind(self) -> str | None:
+        """The trouble without the seconds at its end, which count up."""
+        return self.trouble and self.trouble.rstrip("0123456789 s.")
+
 
 class LiveFeed:
     """Reads a live source in a thread of its own and hands out the newest frame, once each.

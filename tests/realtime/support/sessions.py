@@ -12,7 +12,7 @@ def fake_sessions(monkeypatch, fails: str = "", labels: str = '["neutral"]') -> 
     opened = []
 
     class Session:
-        path, closed = Path("model.onnx"), False
+        path, closed, description = Path("model.onnx"), False, "nothing"
 
         def __init__(self):
             self.metadata = {"labels": labels}
