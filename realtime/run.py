@@ -16,14 +16,13 @@ from tqdm import tqdm
 
 from engine.contract import EngineError
 from engine.output import write
-from realtime.ahead import WriteBehind
 from realtime.faces import Face
 from realtime.neutral import NeutralFaces
 from realtime.output.files import SinkError, encoded
 from realtime.output.overlay import draw, in_mirror
 from realtime.output.records import CsvSink, JsonlSink
 from realtime.output.summary import Summary
-from realtime.output.video import VideoSink
+from realtime.output.video import BackgroundVideo, VideoSink
 from realtime.output.window import HELP, Window
 from realtime.pipeline import FacePipeline
 from realtime.reference import Reference, ReferenceFileError
@@ -50,8 +49,9 @@ class Run:
 
     mirror: show and record the picture as in a mirror. The records keep the numbers of the frame
     as stored. window: None for none. neutral: the pipeline's references, to be captured, kept and
-    told; `kept` says whether one was written. Raises SinkError where an output cannot be opened or
-    written.
+    told; `kept` says whether one was written. several: `source` is the first of several, see
+    :meth:`go_on`, and the records say which one a frame is of. Raises SinkError where an output
+    cannot be opened or written.
     What a key asks for and cannot be done is said, in the picture too, and the run goes on.
     """
 
@@ -63,20 +63,22 @@ class Run:
         window: Window | None = None,
         mirror: bool = False,
         neutral: NeutralFaces | None = None,
+        several: bool = False,
     ):
-        self.source, self.pipeline, self.window, self.mirror = source, pipeline, window, mirror
-        self.summary = Summary()
+        self.window, self.mirror, self._several = window, mirror, several
         self.kept = False
-        self._neutral, self._keep_in = neutral, outputs.neutral
+        self._keep_in = outputs.neutral
+        self._begin(source, pipeline, neutral)
+        self._before = self._end = 0.0
         self._captured: Reference | None = None
         self.saved: list[Path] = []
         self._show_pose, self._show_help, self._show_age = True, False, False
         self._shown: deque[float] = deque(maxlen=30)
         # What a window shows until the first frame comes, if one ever does.
         self._picture = np.zeros((source.height, source.width, 3), np.uint8)
-        self._trouble: str | None = None
+        self._kind: str | None = None
         self._news: str | None = None
-        self._recording: _Video | None = None
+        self._recording: BackgroundVideo | None = None
         self._refused, self._refused_at = "", -np.inf
         expected = neutral is not None and neutral.expected
         with ExitStack() as stack:
@@ -84,48 +86,66 @@ class Run:
             if outputs.jsonl:
                 self._records.append(stack.enter_context(JsonlSink(outputs.jsonl)))
             if outputs.csv:
-                self._records.append(stack.enter_context(CsvSink(outputs.csv, expected)))
+                self._records.append(stack.enter_context(CsvSink(outputs.csv, expected, several)))
             self._video = None
             if outputs.video:
                 self._video = stack.enter_context(self._new_video(outputs.video))
             self._stack = stack.pop_all()
 
-    def process(self, views: Iterable[View]) -> None:
-        """All views, until they end or the user quits."""
-        total = self.source.frames
+    def _begin(self, source: Source, pipeline: FacePipeline, neutral: NeutralFaces | None) -> None:
+        self.source, self.pipeline, self._neutral = source, pipeline, neutral
+        self.summary = Summary()
+
+    def go_on(
+        self, source: Source, pipeline: FacePipeline, neutral: NeutralFaces | None = None
+    ) -> None:
+        """Take the next source into the same window and files, with a summary of its own; in a
+        video it follows the one before."""
+        self._begin(source, pipeline, neutral)
+        self._before = self._end
+
+    def process(self, views: Iterable[View], total: int | None = None) -> bool:
+        """All views of the source, until they end or the user quits; True where the user did.
+        total: how many frames to expect, None for those of the source."""
+        total = self.source.frames if total is None else total
         with tqdm(total=total, unit=" frames", disable=None, leave=False) as progress:
-            started = time.monotonic()
+            begun, started = False, time.monotonic()
             for view in views:
                 self._report(view)
                 if view.frame is not None:
+                    if not begun:
+                        begun, started = True, started - view.frame.time
                     progress.update()
                     self._recognise(view.frame)
                 if self.window and self._show(self.window, view, started):
-                    return
+                    return True
+        return False
 
     def _recognise(self, frame: Frame) -> None:
         faces = self.pipeline.process(frame)
         self.summary.add(frame, faces)
         self._keep_captured()
         for record in self._records:
-            record.write(frame, faces)
+            record.write(frame, faces, self.source.name if self._several else None)
         if not (self._video or self._recording or self.window):
             return
         with self.pipeline.timer("draw"):
             self._picture = self._drawn(frame, faces)
+        seconds = self._before + frame.time
+        self._end = seconds + 1 / (self.source.fps or USUAL_FPS)
         if self._video:
-            self._video.write(self._picture, frame.time)
+            self._video.write(self._picture, seconds)
         if self._recording:
-            self._record(self._recording, frame.time)
+            self._record(self._recording, seconds)
 
     def _report(self, view: View) -> None:
         """Say on the console what is wrong with the source, what changed, and that it is well
         again, once."""
-        if _kind(view.trouble) != _kind(self._trouble):
+        if view.kind != self._kind:
             self._say(view.trouble or "back again")
         if view.news and view.news != self._news:
             self._say(view.news)
-        self._trouble, self._news = view.trouble, view.news
+        self._kind, self._news = view.kind, view.news
 
     def _say(self, text: str) -> None:
         name = self.source.name
@@ -250,7 +270,7 @@ class Run:
         self.kept = True
         tqdm.write(f"Writing {path}")
 
-    def _record(self, recording: _Video, seconds: float) -> None:
+    def _record(self, recording: BackgroundVideo, seconds: float) -> None:
         def writes() -> None:
             try:
                 recording.write(self._picture, seconds)
@@ -269,34 +289,9 @@ class Run:
         self.saved.append(path)
         tqdm.write(f"Writing {path}")
 
-    def _new_video(self, path: Path) -> _Video:
+    def _new_video(self, path: Path) -> BackgroundVideo:
         fps = self.source.fps or USUAL_FPS
-        return _Video(VideoSink(path, self.source.width, self.source.height, fps))
-
-
-class _Video:
-    """A video sink that encodes in a thread of its own; a context manager."""
-
-    def __init__(self, sink: VideoSink):
-        self._sink = sink
-        self.write = WriteBehind(sink.write)
-
-    def close(self) -> None:
-        try:
-            self.write.close()
-        finally:
-            self._sink.close()
-
-    def __enter__(self) -> _Video:
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self.close()
-
-
-def _kind(trouble: str | None) -> str | None:
-    """The trouble without the seconds at its end, which count up."""
-    return trouble and trouble.rstrip("0123456789 s.")
+        return BackgroundVideo(VideoSink(path, self.source.width, self.source.height, fps))
 
 
 def _free_name(suffix: str) -> Path:

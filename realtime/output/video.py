@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import Colorspace
 
+from realtime.ahead import WriteBehind
 from realtime.output.files import SinkError, open_for_writing, unwritable
 
 _TICKS = 90_000  # time stamps per second, as in broadcasting: all usual frame rates fit
@@ -134,6 +135,26 @@ class VideoSink:
 
     def _error(self, error: av.error.FFmpegError) -> SinkError:
         return SinkError(unwritable(self._path, error.strerror))
+
+
+class BackgroundVideo:
+    """A video sink that encodes in a thread of its own; a context manager."""
+
+    def __init__(self, sink: VideoSink):
+        self._sink = sink
+        self.write = WriteBehind(sink.write)
+
+    def close(self) -> None:
+        try:
+            self.write.close()
+        finally:
+            self._sink.close()
+
+    def __enter__(self) -> BackgroundVideo:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.close()
 
 
 _FORMATS = {

@@ -300,13 +300,6 @@ def test_a_full_disk_is_one_line_for_what_is_printed_and_for_what_is_recorded(tm
     assert "Make room" in done.stderr and done.stderr.count("\n") == 1
 
 
-def test_a_source_that_is_slow_to_open_is_said(monkeypatch, capsys):
-    monkeypatch.setattr(realtime.__main__, "SILENCE", 0.05)
-    monkeypatch.setattr(realtime.__main__, "open_source", lambda spec: time.sleep(0.3) or spec)
-    assert realtime.__main__._opened(3) == 3
-    assert "takes its time to open" in capsys.readouterr().err
-
-
 def test_a_source_in_4k_and_one_on_end(tmp_path):
     """A large frame, and a portrait video that is stored lying down."""
     with av.open(str(CLIP)) as container:

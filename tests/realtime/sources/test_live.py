@@ -257,11 +257,12 @@ def test_a_camera_that_hangs_is_closed_by_the_thread_that_reads_it(monkeypatch):
 def test_the_program_leaves_a_camera_to_the_thread_that_reads_it(monkeypatch, tmp_path):
     camera = Hanging()
 
-    def process(self, views):
+    def process(self, views, total):
+        next(views)
         assert camera.reads.wait(5)
 
     monkeypatch.setattr(realtime.sources.live, "HANGS_UP", 0.05, raising=False)
-    monkeypatch.setattr("realtime.__main__.open_source", lambda spec: camera)
+    monkeypatch.setattr("realtime.reading.open_source", lambda single, mode: camera)
     monkeypatch.setattr("realtime.run.Run.process", process)
     assert main(["--camera", "0", "--no-display", "--jsonl", str(tmp_path / "out.jsonl")]) == 0
     camera.let_go.set()
@@ -270,12 +271,13 @@ def test_the_program_leaves_a_camera_to_the_thread_that_reads_it(monkeypatch, tm
 
 
 def test_a_camera_is_closed_where_the_program_does_not_come_to_read_it(monkeypatch, tmp_path):
-    camera = Hanging()
-    monkeypatch.setattr("realtime.__main__.open_source", lambda spec: camera)
+    camera, opened = Hanging(), []
+    monkeypatch.setattr("realtime.reading.open_source", lambda *_: opened.append(1) or camera)
     nowhere = ["--camera", "0", "--no-display", "--jsonl", str(tmp_path / "out.jsonl")]
     assert main([*nowhere, "--min-face", "3"]) == 2
+    assert not opened, "nor is it opened where the networks cannot be"
     assert main(["--camera", "0", "--no-display", "--jsonl", str(tmp_path / "no" / "o.jsonl")]) == 1
-    assert camera.closed_by == ["MainThread"] * 2
+    assert camera.closed_by == ["MainThread"]
 
 
 def wait_until(true, seconds=5.0):
