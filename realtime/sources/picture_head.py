@@ -65,7 +65,9 @@ def _jpeg(file: IO[bytes]) -> bool:
         if marker == 0xFF:
             place += 1
             continue
-        length = 0 if marker in _ALONE else max(2, int.from_bytes(head[place + 2 : place + 4]))
+        length = (
+            0 if marker in _ALONE else max(2, int.from_bytes(head[place + 2 : place + 4], "big"))
+        )
         content = head[place + 4 : place + 2 + length]
         if content.startswith(_EXIF):
             exif.append(content[len(_EXIF) :])
