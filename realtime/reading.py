@@ -59,10 +59,10 @@ class Reading:
     def _live(self) -> Iterator[View]:
         feed = self._stack.enter_context(LiveFeed(self.source, self._reopen))
         self._owned.pop_all()  # the feed closes what it reads
-        return self._part.of(feed, lambda view: view.frame)
+        return self._part.of_views(feed)
 
     def _ahead(self) -> Iterator[View]:
-        frames = self._part.of(self.source, lambda frame: frame)
+        frames = self._part.of(self.source)
         ahead = self._stack.enter_context(closing(read_ahead(frames)))
         return (View(frame, None) for frame in ahead)
 

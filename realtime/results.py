@@ -128,8 +128,7 @@ def _frames(reading: Reading, patience: float | None = PATIENCE) -> Iterator[Fra
         if view.kind != told:
             told = view.kind
             logger.warning("%s: %s", reading.source.name, view.trouble or "back again")
-        if view.frame is None:
-            continue
-        if reading.source.live and patience is not None and view.frame.time > patience:
+        if reading.source.live and patience is not None and view.time > patience:
             return
-        yield view.frame
+        if view.frame is not None:
+            yield view.frame

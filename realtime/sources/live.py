@@ -38,11 +38,13 @@ NEWS = 2.0
 @dataclass(frozen=True, slots=True)
 class View:
     """What there is to show: the newest frame, None where none came since the last view; what is
-    wrong with the source, and what changed that is no fault, None where nothing is or did."""
+    wrong with the source, and what changed that is no fault, None where nothing is or did; time:
+    seconds since a live source was opened."""
 
     frame: Frame | None
     trouble: str | None
     news: str | None = None
+    time: float = 0.0
 
     @property
     def kind(self) -> str | None:
@@ -85,7 +87,8 @@ class LiveFeed:
             with self._changed:
                 self._changed.wait_for(lambda: self._frame is not None or self._fault, TICK)
                 frame, self._frame = self._frame, None
-                view = View(frame, self._trouble or self._silence(), self._news())
+                now = time.monotonic() - self._started
+                view = View(frame, self._trouble or self._silence(), self._news(), now)
                 fault = self._fault
             if fault:
                 raise fault

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar
 
 from realtime.sources.frame import Frame
-
-Item = TypeVar("Item")
+from realtime.sources.live import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +40,35 @@ class Part:
             total = max(0, last - math.ceil(self.start * fps))
         return math.ceil(total / self.every)
 
-    def of(self, items: Iterable[Item], frame_of: Callable[[Item], Frame | None]) -> Iterator[Item]:
-        """The items whose frames lie in the part, and those without a frame. Those after it are
-        not asked for."""
+    def of(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """The frames that lie in the part. Those after it are not asked for."""
         last: int | None = None
-        for item in items:
-            frame = frame_of(item)
-            if frame is None:
-                yield item
-                continue
-            if self.end is not None and frame.time >= self.end:
+        for frame in frames:
+            if self._is_over(frame.time):
                 return
-            due = last is None or frame.index - last >= self.every
-            if frame.time >= self.start and due:
+            if self._takes(frame, last):
                 last = frame.index
-                yield item
+                yield frame
+
+    def of_views(self, views: Iterable[View]) -> Iterator[View]:
+        """The views of a live source whose frames lie in the part, and those without a frame. It
+        ends in time whether frames come or not."""
+        last: int | None = None
+        for view in views:
+            if self._is_over(view.frame.time if view.frame else view.time):
+                return
+            if view.frame is None:
+                yield view
+            elif self._takes(view.frame, last):
+                last = view.frame.index
+                yield view
+
+    def _is_over(self, time: float) -> bool:
+        return self.end is not None and time >= self.end
+
+    def _takes(self, frame: Frame, last: int | None) -> bool:
+        """Whether the frame is due. last: index of the one taken before."""
+        return frame.time >= self.start and (last is None or frame.index - last >= self.every)
 
 
 WHOLE = Part()

@@ -30,7 +30,7 @@ TWO = [
 class Reading:
     """Gives frames, live or not, and has a pipeline that sees one resting face."""
 
-    def __init__(self, count, live=False, still=False, rests=True):
+    def __init__(self, count, live=False, still=False, rests=True, silent=False):
         self.source = SimpleNamespace(name="Camera 0", live=live, still=still)
         random = np.random.default_rng(0)
         readings = list(resting(random, 400, offset=-2.0))
@@ -46,12 +46,13 @@ class Reading:
 
         self.pipeline.process = process
         self.pipeline.capture = lambda frames: _capture(self.pipeline, frames)
-        self.given, self._count = 0, count
+        self.given, self._count, self._silent = 0, count, silent
 
     def views(self):
         for index in itertools.count() if self._count is None else range(self._count):
             self.given += 1
-            yield View(Frame(IMAGE, index, index / 30), None)
+            frame = None if self._silent else Frame(IMAGE, index, index / 30)
+            yield View(frame, None, None, index / 30)
 
 
 def _capture(pipeline, frames):
@@ -118,6 +119,7 @@ def test_a_resting_face_is_captured_from_results():
         (Reading(10), "give more frames"),
         (Reading(300, rests=False), "rest your face"),
         (Reading(None, live=True, rests=False), "rest your face"),
+        (Reading(None, live=True, silent=True), "give more frames"),
         (Reading(5, still=True), "Pictures do not show how a face rests.*fps=…"),
     ],
 )

@@ -14,7 +14,7 @@ def frames(count=20, fps=10):
 
 
 def taken(part, items):
-    return [frame.index for frame in part.of(items, lambda frame: frame)]
+    return [frame.index for frame in part.of(items)]
 
 
 def test_a_part_by_time_and_by_count():
@@ -34,7 +34,7 @@ def test_what_comes_after_the_end_is_not_read():
 def test_views_without_a_frame_come_through_and_dropped_frames_do_not_starve_it():
     views = [View(Frame(IMAGE, index, index / 10), None) for index in (0, 2, 5, 6, 8, 11)]
     views.insert(2, View(None, "no picture for 1 s"))
-    out = list(Part(every=3).of(views, lambda view: view.frame))
+    out = list(Part(every=3).of_views(views))
     assert [view.frame and view.frame.index for view in out] == [0, None, 5, 8, 11]
 
 
@@ -44,6 +44,11 @@ def test_views_without_a_frame_come_through_and_dropped_frames_do_not_starve_it(
 def test_how_many_frames_are_expected(part):
     assert part.frames(20, 10) == len(taken(part, frames()))
     assert part.frames(None, 10) is None
+
+
+def test_a_live_source_ends_in_time_though_no_frame_comes():
+    silent = (View(None, "no picture for 1 s", None, second) for second in range(100))
+    assert [view.time for view in Part(end=5).of_views(silent)] == [0, 1, 2, 3, 4]
 
 
 def test_without_a_rate_a_part_by_time_is_of_unknown_size():
