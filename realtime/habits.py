@@ -20,7 +20,16 @@ ARGUMENTS = {
 }
 """Arguments of a call."""
 
-ATTRIBUTES = {
+OF_READERS = {
+    "predict": "reader(source)",
+    "track": "reader(source), for faces always keep their ids",
+    "names": "realtime.EXPRESSIONS",
+    "to": "FaceReader(device=…)",
+    "device": "reader.engines",
+}
+"""Attributes of a reader."""
+
+OF_RESULTS = {
     "boxes": "each of result.faces has its box",
     "keypoints": "each of result.faces has its landmarks",
     "probs": "each of result.faces has its probabilities",
@@ -57,10 +66,10 @@ def unknown_arguments(names: list[str]) -> TypeError:
     return TypeError(f"There is no argument {name}{hint}.")
 
 
-def unknown_attribute(name: str) -> AttributeError:
-    """What to raise where a result is asked for what it has not."""
-    hint = f": {ATTRIBUTES[name]}" if name in ATTRIBUTES else ""
-    return AttributeError(f"A result has no {name}{hint}.")
+def unknown_attribute(thing: str, name: str, hints: dict[str, str]) -> AttributeError:
+    """What to raise where a reader or result is asked for what it has not."""
+    hint = f": {hints[name]}" if name in hints else ""
+    return AttributeError(f"A {thing} has no {name}{hint}.")
 
 
 def unknown_option(arguments: list[str]) -> str | None:

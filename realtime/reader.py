@@ -9,14 +9,14 @@ import weakref
 from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 import numpy as np
 from PIL import Image
 
 from engine.contract import EngineError
 from engine.session import Session
-from realtime.habits import unknown_arguments
+from realtime.habits import OF_READERS, unknown_arguments, unknown_attribute
 from realtime.networks import Networks
 from realtime.pipeline import FacePipeline
 from realtime.reading import Reading, readings
@@ -224,6 +224,11 @@ class FaceReader:
 
     def __exit__(self, *exception) -> None:
         self.close()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str):
+            raise unknown_attribute("reader", name, OF_READERS)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from realtime.faces import Face
-from realtime.habits import unknown_attribute
+from realtime.habits import OF_RESULTS, unknown_attribute
 from realtime.output.overlay import draw, in_mirror
 from realtime.output.records import CsvSink, face_row, frame_record
 from realtime.sources.given import in_colour
@@ -71,7 +71,7 @@ class Result:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str):
-            raise unknown_attribute(name)
+            raise unknown_attribute("result", name, OF_RESULTS)
 
 
 def to_df(results: Iterable[Result], kind: Literal["pandas", "polars"] = "pandas") -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from inspect import GEN_RUNNING, getgeneratorstate
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from realtime.capture import CaptureError
 from realtime.pipeline import FacePipeline
@@ -52,6 +52,12 @@ class Results(Iterator[Result]):
 
     def __next__(self) -> Result:
         return next(self._loop)
+
+    def __getitem__(self, index: object) -> NoReturn:
+        raise TypeError(
+            "Results come one by one and are not kept: take next(results), or list(results)[0]; of "
+            "one picture, reader.read(picture) gives the one result."
+        )
 
     def to_df(self, kind: Literal["pandas", "polars"] = "pandas") -> Any:
         """A data frame of the results that are still to come, one row a face: see

@@ -353,6 +353,8 @@ def misuses(reader, tmp_path):
         "read bytes": (lambda: reader.read(b"abc"), TypeError, "not bytes"),
         "stream=True": (lambda: reader(CLIP, stream=True), TypeError, "stream: leave it out"),
         "conf=0.5": (lambda: reader(CLIP, conf=0.5), TypeError, r"choose by face\.score"),
+        "predict": (lambda: reader.predict(CLIP), AttributeError, r"no predict: reader\(source\)"),
+        "results[0]": (lambda: reader(CLIP)[0], TypeError, r"one by one.*next\(results\)"),
         "a slip": (lambda: reader(CLIP, evry=2), TypeError, "There is no argument evry"),
         "boxes": (lambda: reader.read(EXAMPLES / "one.jpg").boxes, AttributeError, "has its box"),
         "a table of what": (lambda: reader(CLIP, end=0.1).to_df("dask"), ValueError, "no data fra"),
