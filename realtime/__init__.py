@@ -19,7 +19,8 @@ A frame's way, room by room, from the ground floor up; an import goes only down:
 - `run`: frames through the pipeline, onto the screen and into the files.
 - `measure/`: `bench`, `soak`, `still`, and what a reference of the resting face gains. `web/`: the
   page behind gradio_app.py.
-- `__main__`: ``python -m realtime``, the command line.
+- `__main__`: ``python -m realtime``, the command line, with its `options` and what it prints of the
+  library's `logs`.
 
 >>> from realtime import FaceReader
 >>> with FaceReader() as reader:
