@@ -11,8 +11,9 @@ from typing import Literal
 
 from engine.output import check_writable
 from realtime.run import Outputs
-from realtime.sources.camera import CameraMode
+from realtime.sources.camera import AS_IT_IS, CameraMode
 from realtime.sources.listing import Single, listed
+from realtime.sources.open import camera_number
 from realtime.sources.part import Part
 
 
@@ -107,7 +108,11 @@ class Options:
         if self.camera_size is not None and not size:
             raise UsageError(f"--camera-size {self.camera_size}: give it as 1280x720.")
         with _usage():
-            return CameraMode((int(size[1]), int(size[2])) if size else None, self.camera_fps)
+            mode = CameraMode((int(size[1]), int(size[2])) if size else None, self.camera_fps)
+        cameras = [self.camera, *map(camera_number, self.source)]
+        if mode != AS_IT_IS and all(camera is None for camera in cameras):
+            raise UsageError("--camera-size and --camera-fps are asked of a camera: --camera 0.")
+        return mode
 
     @property
     def outputs(self) -> Outputs:

@@ -114,6 +114,7 @@ BAD = {
     "every 0": (["--every", "0"], 2, "give 1 or more"),
     "a size": (["--camera-size", "large"], 2, "--camera-size large: give it as 1280x720"),
     "no size": (["--camera-size", "0x720"], 2, "give a size as (1280, 720)"),
+    "no camera": (["--camera-size", "64x48"], 2, "are asked of a camera: --camera 0"),
     "no rate": (["--camera-fps", "0"], 2, "give a rate as 30"),
     "device": (["--device", "0"], 1, "There is no device 0. Devices: auto, cpu, cuda"),
     "processor": (["--device", "cuda:1", "--backend", "openvino"], 1, "does not run on cuda:1"),
