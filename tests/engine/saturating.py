@@ -15,8 +15,8 @@ DOMAIN = "saturating"
 
 
 class Conv(OpRun):
-    """A convolution over INT8 in which the sum of two neighbouring channels stops at `limit`. One of
-    each channel by itself has no such sums: a single product fits."""
+    """A convolution over INT8 in which the sum of two neighbouring channels stops at `limit`. One
+    of each channel by itself has no such sums: a single product fits."""
 
     op_domain = DOMAIN
 
