@@ -13,10 +13,8 @@ PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --no-loadscope-reorder
 
 demo: $(VENV)/runtime
 	@mkdir -p demo
-	$(BIN)/python -m realtime --source tests/data/astronaut.mp4 --no-display \
-		--output demo/annotated.mp4 --jsonl demo/faces.jsonl
-	@echo "Written: demo/annotated.mp4 and demo/faces.jsonl"
-	@echo "Your own camera: $(BIN)/python -m realtime --camera 0"
+	@rm -f demo/annotated.mp4 demo/faces.jsonl
+	$(BIN)/ipd-fer demo --folder demo
 
 lint: $(VENV)/everything
 	$(BIN)/ruff check
@@ -43,4 +41,4 @@ $(VENV)/everything: pyproject.toml $(VENV)/runtime
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo *.egg-info .ruff_cache .mypy_cache .pytest_cache
+	rm -rf $(VENV) demo build dist *.egg-info .ruff_cache .mypy_cache .pytest_cache

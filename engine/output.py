@@ -40,6 +40,11 @@ def check_writable(path: Path) -> None:
         raise EngineError(f"The folder {path.parent} cannot be written to: choose another.")
 
 
+def program(script: str, otherwise: str) -> str:
+    """How a command was started, for its help: as `script`, which pip installs, or `otherwise`."""
+    return script if Path(sys.argv[0]).stem == script else otherwise
+
+
 def printing(command: Callable[[], int]) -> int:
     """The exit code of a command whose printing may fail: where the reader has seen enough
     (`| head`) it ends in silence, as other programs do, and on a full disk with one line."""

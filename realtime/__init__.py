@@ -4,7 +4,7 @@ A frame's way, room by room, from the ground floor up; an import goes only down:
 
 - `faces`: Face, HeadPose and EXPRESSIONS, which every other room takes and gives. `align`: the crop
   that the network sees, the same as in training. `timing`: how long each stage takes. `ahead`: the
-  threads that read ahead and write behind.
+  threads that read ahead and write behind. `clips/`: the clip that ships.
 - `sources/`: cameras, videos, streams and pictures as one iterator of frames. `smooth`: steady
   while a face is still, quick when it changes. `reference`: a face read against its person's own
   rest, with `capture` and `number_file`.
@@ -18,7 +18,7 @@ A frame's way, room by room, from the ground floor up; an import goes only down:
 - `results` and `reader`: FaceReader, one call for whatever can be looked at.
 - `run`: frames through the pipeline, onto the screen and into the files.
 - `measure/`: `bench`, `soak`, `still`, and what a reference of the resting face gains. `web/`: the
-  page behind gradio_app.py.
+  page, `web/command` its command line. `demo`: the clip that ships through the program.
 - `__main__`: ``python -m realtime``, the command line, with its `options` and what it prints of the
   library's `logs`.
 

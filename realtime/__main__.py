@@ -12,7 +12,7 @@ from pathlib import Path
 import tyro
 
 from engine.contract import EngineError
-from engine.output import check_writable, printing, write
+from engine.output import check_writable, printing, program, write
 from realtime.capture import CaptureError
 from realtime.detection.mtcnn import DetectorError
 from realtime.habits import unknown_option
@@ -41,6 +41,10 @@ def main(arguments: list[str] | None = None) -> int:
     # A polite `kill` ends a run as Ctrl-C does: with whole files.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
+        if arguments[:1] == ["demo"]:
+            from realtime.demo import demo_command
+
+            return demo_command(arguments[1:], main)
         if arguments[:1] == ["bench"]:
             from realtime.measure.bench import bench_command
 
@@ -55,7 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
             return still_command(arguments[1:])
         if refused := unknown_option(arguments):
             raise UsageError(refused)
-        options = tyro.cli(Options, prog="python -m realtime", args=arguments)
+        name = program("ipd-fer", "python -m realtime")
+        options = tyro.cli(Options, prog=name, args=arguments)
         with logged(options.log_level):
             return _recognise(options)
     except ERRORS as error:
@@ -64,6 +69,11 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
         return 130
+
+
+def script() -> int:
+    """``ipd-fer``, which pip installs; returns the exit code."""
+    return printing(main)
 
 
 def _recognise(options: Options) -> int:
@@ -173,4 +183,4 @@ def _print_networks(reader: FaceReader) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(printing(main))
+    sys.exit(script())

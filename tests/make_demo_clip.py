@@ -2,8 +2,9 @@
 
     python tests/make_demo_clip.py [folder]
 
-The picture is scikit-image's astronaut, a NASA photograph in the public domain. Written are
-astronaut.mp4 (H.264, 640×480, 25 frames/s) and astronaut.json, the truth of every frame:
+The picture is scikit-image's astronaut, a NASA photograph in the public domain. Written are,
+into the folder or, where none is given, where they belong, astronaut.mp4 (H.264, 640×480, 25
+frames/s) and astronaut.json, the truth of every frame:
 
 time: seconds. roll: degrees by which the photo is turned clockwise. scale: pixels of the clip
 for one of the photo. center, left_eye, right_eye: x, y in pixels; left is the image's left.
@@ -22,6 +23,9 @@ import av
 import cv2
 import numpy as np
 from skimage.data import astronaut
+
+ROOT = Path(__file__).resolve().parents[1]
+PLACES = ROOT / "realtime/clips", ROOT / "tests/data"
 
 WIDTH, HEIGHT, FPS = 640, 480, 25
 INSET = 6
@@ -53,11 +57,11 @@ PATH = np.array(
 )
 
 
-def main(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def main(for_clip: Path, for_truth: Path) -> None:
+    for_clip.mkdir(parents=True, exist_ok=True)
     scenery, offset = extended(astronaut())
     records = []
-    with av.open(str(folder / "astronaut.mp4"), "w", options={"movflags": "faststart"}) as clip:
+    with av.open(str(for_clip / "astronaut.mp4"), "w", options={"movflags": "faststart"}) as clip:
         stream = open_stream(clip)
         for index in range(round(PATH[-1, 0] * FPS)):
             transform, record = situation(index / FPS)
@@ -66,7 +70,7 @@ def main(folder: Path) -> None:
             clip.mux(stream.encode(picture.reformat(format="yuv420p", dst_colorspace="ITU709")))
             records.append({"frame": index, **record})
         clip.mux(stream.encode())
-    write_truth(folder / "astronaut.json", records)
+    write_truth(for_truth / "astronaut.json", records)
 
 
 def open_stream(clip: av.container.OutputContainer) -> av.VideoStream:
@@ -150,4 +154,4 @@ def write_truth(path: Path, records: list[dict]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "data")
+    main(*((Path(sys.argv[1]),) * 2 if len(sys.argv) > 1 else PLACES))

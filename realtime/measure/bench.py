@@ -20,9 +20,10 @@ from tqdm import tqdm
 
 from engine.contract import EngineError
 from engine.measure.reference import TorchReference
-from engine.output import check_writable, write
+from engine.output import check_writable, program, write
 from realtime.ahead import read_ahead
 from realtime.align import similarity_transform
+from realtime.clips import CLIP
 from realtime.measure.memory import resident_memory
 from realtime.pipeline import FacePipeline, open_pipeline
 from realtime.sources.frame import Frame
@@ -46,7 +47,7 @@ class BenchOptions:
     where decoding runs ahead, as the program does it.
     """
 
-    source: str = "tests/data/astronaut.mp4"
+    source: str = str(CLIP)
     """Video or pictures to take frames from."""
     frames: int = 100
     """At most how many frames to take."""
@@ -70,7 +71,8 @@ class BenchOptions:
 
 def bench_command(arguments: list[str]) -> int:
     """Run the benchmark; returns the exit code."""
-    options = tyro.cli(BenchOptions, prog="python -m realtime bench", args=arguments)
+    name = program("ipd-fer", "python -m realtime")
+    options = tyro.cli(BenchOptions, prog=f"{name} bench", args=arguments)
     if min(options.frames, options.repeats) < 1 or (options.faces or 1) < 1:
         raise EngineError("Nothing would be measured: use 1 or more frames, repeats and faces.")
     if options.json:

@@ -14,7 +14,8 @@ import tyro
 from tqdm import tqdm
 
 from engine.contract import EngineError
-from engine.output import check_writable, write
+from engine.output import check_writable, program, write
+from realtime.clips import CLIP
 from realtime.faces import Face
 from realtime.measure.memory import resident_memory
 from realtime.output.overlay import draw
@@ -31,7 +32,7 @@ TURNS = 4
 class SoakOptions:
     """Loop a clip through the pipeline and the overlay; watch memory, speed and age."""
 
-    source: str = "tests/data/astronaut.mp4"
+    source: str = str(CLIP)
     """The clip, held in memory."""
     frames: int = 100_000
     """How many frames to process."""
@@ -73,7 +74,8 @@ class Soak:
 
 def soak_command(arguments: list[str]) -> int:
     """Run the soak; returns the exit code."""
-    options = tyro.cli(SoakOptions, prog="python -m realtime soak", args=arguments)
+    name = program("ipd-fer", "python -m realtime")
+    options = tyro.cli(SoakOptions, prog=f"{name} soak", args=arguments)
     if options.frames < 1:
         raise EngineError(f"{options.frames} frames measure nothing: use 1 or more.")
     if options.camera_fps is not None and options.camera_fps <= 0:

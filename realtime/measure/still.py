@@ -12,7 +12,8 @@ import tyro
 from tqdm import tqdm
 
 from engine.contract import EngineError
-from engine.output import check_writable, write
+from engine.output import check_writable, program, write
+from realtime.clips import CLIP
 from realtime.faces import Face
 from realtime.pipeline import FacePipeline, open_pipeline
 from realtime.smooth import Smoother
@@ -29,7 +30,7 @@ SETTLING = 30
 class StillOptions:
     """Show the first picture of a source again and again, each time with other noise."""
 
-    source: str = "tests/data/astronaut.mp4"
+    source: str = str(CLIP)
     """Video or picture with a face."""
     frames: int = 1000
     """How many frames to show, 30 a second."""
@@ -59,7 +60,8 @@ class Jitter:
 
 def still_command(arguments: list[str]) -> int:
     """Run the measurement; returns the exit code."""
-    options = tyro.cli(StillOptions, prog="python -m realtime still", args=arguments)
+    name = program("ipd-fer", "python -m realtime")
+    options = tyro.cli(StillOptions, prog=f"{name} still", args=arguments)
     if options.frames < SETTLING + 2 or options.noise < 0:
         raise EngineError(f"Use {SETTLING + 2} or more frames, and noise of 0 or more.")
     if options.json:

@@ -1,4 +1,4 @@
-"""The web page: the pipeline of this package behind a browser. Imported by gradio_app.py alone."""
+"""The web page: the pipeline of this package behind a browser."""
 
 import os
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from engine.measure.benchmark import measure, random_inputs, session_runner
-from engine.registry import listed
+from engine.registry import MODELS, listed
 from realtime.web.networks import Networks
 
-CARD = Path(__file__).resolve().parents[2] / "MODEL_CARD.md"
+CARD = MODELS / "MODEL_CARD.md"
 
 BATCHES = (1, 2, 4, 8, 16)
 REPEATS = 30

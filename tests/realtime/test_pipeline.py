@@ -16,10 +16,10 @@ from realtime.recognise import Recogniser
 from realtime.sources.frame import Frame
 from realtime.sources.open import open_source
 from tests.realtime.support.media import face_at
-from tests.realtime.support.paths import CLIP
+from tests.realtime.support.paths import CLIP, ROOT
 from tests.realtime.support.sessions import fake_sessions
 
-TRUTH = json.loads(CLIP.with_suffix(".json").read_text())["frames"]
+TRUTH = json.loads((ROOT / "tests/data/astronaut.json").read_text())["frames"]
 
 
 def angles(face) -> np.ndarray:

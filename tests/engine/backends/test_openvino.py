@@ -17,7 +17,7 @@ from realtime.detection.mtcnn import Detector
 from realtime.sources.open import open_source
 from tests.engine.face_models import random_faces
 
-CLIP = Path(__file__).resolve().parents[2] / "data" / "astronaut.mp4"
+CLIP = Path(__file__).resolve().parents[3] / "realtime/clips/astronaut.mp4"
 
 
 def processor_has(capability):

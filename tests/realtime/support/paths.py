@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
-CLIP = ROOT / "tests/data/astronaut.mp4"
+CLIP = ROOT / "realtime/clips/astronaut.mp4"
 
 
 def below(folder: Path) -> set[Path]:

@@ -27,9 +27,10 @@ import numpy as np
 import tyro
 from playwright.sync_api import Page, sync_playwright
 
+from tests.realtime.support.paths import CLIP
 from tests.realtime.web.load import ROOT, processor
 
-SOURCE = ROOT / "tests/data/astronaut.mp4"
+SOURCE = CLIP
 IN_VIEW = slice(3, 186)  # frames of it in which her face is seen
 CLOSER = np.s_[66:402, 96:544]
 
