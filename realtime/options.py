@@ -25,8 +25,8 @@ class UsageError(Exception):
 class Options:
     """Recognise facial expression and head pose in a camera or video.
 
-    `python -m realtime bench` measures the speed instead, `python -m realtime soak` a long run,
-    `python -m realtime still` how still a face stands.
+    `python -m realtime demo` runs a clip that ships, `python -m realtime bench` measures the speed,
+    `python -m realtime soak` a long run, `python -m realtime still` how still a face stands.
     """
 
     camera: int | None = None

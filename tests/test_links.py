@@ -38,7 +38,7 @@ def test_links_lead_somewhere(page):
 
 def test_every_picture_is_shown():
     texts = [page.read_text() for page in PAGES]
-    pictures = [path.name for path in ROOT.glob("docs/**/*.jpg")]
+    pictures = [path.name for kind in ("jpg", "webp") for path in ROOT.glob(f"docs/**/*.{kind}")]
     assert pictures and [p for p in pictures if not any(f"{p})" in text for text in texts)] == []
 
 
