@@ -1,6 +1,6 @@
 """Makes the moving picture at the head of README.md: the clip that ships, with the overlay at work.
 
-    python -m tests.make_moving_picture [file.webp]
+Run as ``python -m tests.make_moving_picture [file.webp]``.
 """
 
 from __future__ import annotations
