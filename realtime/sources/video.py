@@ -27,6 +27,8 @@ _QUARTER_TURNS = {
 }
 _TS_DISCONT: int = av.format.Flags.ts_discont.value  # type: ignore[assignment]
 _MATROSKA = "matroska,webm"
+# A title in another encoding is no reason to refuse a video, of which PyAV 19 needs no telling.
+_METADATA = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
 _HEADER_KNOWS_LENGTH = {"mov", "matroska"}
 """Formats whose header promises a length; others only have it estimated."""
 
@@ -280,8 +282,7 @@ def _open_container(url: str, name: str, limits: VideoLimits) -> av.container.In
     # Who writes into a pipe may take the time it likes.
     timeout = None if is_local(url) or is_pipe(url) else (_PATIENCE, _SILENCE)
     try:
-        # A title in another encoding is no reason to refuse a video.
-        return av.open(url, options=options, timeout=timeout, metadata_errors="replace")
+        return av.open(url, options=options, timeout=timeout, **_METADATA)
     except av.error.InvalidDataError:
         raise SourceError(f"{name} {_why_unreadable(url)}") from None
     except av.error.ArgumentError:  # the format is not among those allowed

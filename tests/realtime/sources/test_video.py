@@ -22,6 +22,21 @@ from tests.realtime.support.reading import read, read_until_break, refused
 from tests.realtime.support.serving import QuietHandler, send_once
 
 
+def test_a_title_in_another_encoding_is_no_reason_to_refuse(tmp_path):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "title in Latin-1"
+        stream = container.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(scene(0))))
+        container.mux(stream.encode())
+    data = path.read_bytes()
+    assert b"title in Latin-1" in data
+    path.write_bytes(data.replace(b"title in Latin-1", "tïtle ïn Latïn-1".encode("latin-1")))
+    with open_source(path) as opened:
+        assert len(list(opened)) == 1
+
+
 @pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.webm", "libvpx-vp9")])
 def test_video_gives_every_frame_with_its_colours(tmp_path, name, codec):
     path = write_video(tmp_path / name, (scene(i) for i in range(40)), codec=codec)
