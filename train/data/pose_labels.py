@@ -122,7 +122,8 @@ def _from_onnx(path: Path):
     try:
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except LOAD_ERRORS as error:
-        raise UserError(f"{path} is not an ONNX file: {str(error).splitlines()[0]}") from None
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
+        raise UserError(f"{path} is not an ONNX file: {reason}") from None
     inputs = [node.name for node in session.get_inputs()]
     if inputs != ["faces"] or "pose" not in [node.name for node in session.get_outputs()]:
         raise UserError(f"{path} has no output pose for an input faces: export it from a run.")

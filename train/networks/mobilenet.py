@@ -85,7 +85,7 @@ def read_mobilenet(path: Path) -> MobileNet:
                 layer.bn.weight.copy_(found[f"{name}.scale"] * (1 + layer.bn.eps) ** 0.5)
                 layer.bn.bias.copy_(found[f"{name}.shift"])
     except (SafetensorError, KeyError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = (str(error).strip() or repr(error)).splitlines()[0]
         raise ValueError(f"{path} is not this project's MobileNet: {reason}") from None
     return network.eval()
 
