@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import cv2
@@ -28,7 +29,9 @@ _QUARTER_TURNS = {
 _TS_DISCONT: int = av.format.Flags.ts_discont.value  # type: ignore[assignment]
 _MATROSKA = "matroska,webm"
 # A title in another encoding is no reason to refuse a video, of which PyAV 19 needs no telling.
-_METADATA = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+_METADATA: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
 _HEADER_KNOWS_LENGTH = {"mov", "matroska"}
 """Formats whose header promises a length; others only have it estimated."""
 
