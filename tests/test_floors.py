@@ -36,15 +36,10 @@ FLOORS = {
         "recognise output neutral",
         "networks result",
         "pipeline",
-<<<<<<< HEAD
         "reading",
         "run results",
         "reader options logs",
-        "measure web",
-=======
-        "run",
         "measure web demo",
->>>>>>> 4375d8f (Make the wheel whole: the clip and the model card are package data, ipd-fer and ipd-fer-web are programs, and a test installs and runs it from an empty folder)
         "__init__ __main__",
     ],
     "train": [
