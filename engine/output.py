@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.contract import EngineError
@@ -14,13 +14,21 @@ from engine.contract import EngineError
 
 def write(path: Path, content: bytes) -> None:
     """All of it or nothing: a reader never sees half a file. EngineError where it cannot be."""
+    with writing(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """A file to write to bit by bit, which is `path` once the block ends, and gone where the block
+    fails. EngineError where it cannot be written."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(content)
+        yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise EngineError(f"{path} cannot be written: {error.strerror}.") from error
+        raise EngineError(f"{path} cannot be written: {error.strerror or error}.") from error
     finally:
         with suppress(OSError):  # said above; where it was written whole, it has another name now
             temporary.unlink()

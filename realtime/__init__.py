@@ -16,7 +16,8 @@ A frame's way, room by room, from the ground floor up; an import goes only down:
 - `pipeline`: a frame in, faces out.
 - `reading`: a source while it is read, with its pipeline.
 - `results` and `reader`: FaceReader, one call for whatever can be looked at.
-- `run`: frames through the pipeline, onto the screen and into the files.
+- `run`: frames through the pipeline, onto the screen and into the files. `many/`: the videos of a
+  corpus, in several processes or on Ray, into a file each, and what these say together.
 - `measure/`: `bench`, `soak`, `still`, and what a reference of the resting face gains. `web/`: the
   page, `web/command` its command line. `demo`: the clip that ships through the program.
 - `__main__`: ``python -m realtime``, the command line, with its `options` and what it prints of the

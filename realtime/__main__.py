@@ -57,6 +57,14 @@ def main(arguments: list[str] | None = None) -> int:
             from realtime.measure.still import still_command
 
             return still_command(arguments[1:])
+        if arguments[:1] == ["videos"]:
+            from realtime.many.command import videos_command
+
+            return videos_command(arguments[1:])
+        if arguments[:1] == ["summary"]:
+            from realtime.many.summary import summary_command
+
+            return summary_command(arguments[1:])
         if refused := unknown_option(arguments):
             raise UsageError(refused)
         name = program("ipd-fer", "python -m realtime")

@@ -26,7 +26,8 @@ class Options:
     """Recognise facial expression and head pose in a camera or video.
 
     `python -m realtime demo` runs a clip that ships, `python -m realtime bench` measures the speed,
-    `python -m realtime soak` a long run, `python -m realtime still` how still a face stands.
+    `python -m realtime soak` a long run, `python -m realtime still` how still a face stands,
+    `python -m realtime videos` reads many, `python -m realtime summary` sums them up.
     """
 
     camera: int | None = None

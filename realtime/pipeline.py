@@ -35,6 +35,7 @@ class FacePipeline:
     detector, recogniser: closed with the pipeline, where it `owns` them.
     smoothing: 0 gives every frame by itself, 1 is the default, larger is steadier.
     still: the frames are pictures that have nothing to do with each other.
+    alone: in the calling thread alone, see :class:`~realtime.detection.finder.FaceFinder`.
     timer: collects the time of every stage; None for one of its own. neutral: whose rest is known,
     see :class:`~realtime.neutral.NeutralFaces`.
     """
@@ -48,13 +49,14 @@ class FacePipeline:
         *,
         owns: bool = True,
         timer: StageTimer | None = None,
+        alone: bool = False,
     ):
         self.smoother = Smoother(0.0 if still else smoothing)
         self.timer = timer or StageTimer()
         self._owns = owns
         self._still = still
         self._last: dict[int | None, tuple[np.ndarray, HeadPose]] = {}
-        self.finder = FaceFinder(detector, self.timer, still)
+        self.finder = FaceFinder(detector, self.timer, still, alone=alone)
         self.recogniser = recogniser
         self.neutral = NeutralFaces(lambda: Population.of(recogniser.session))
 

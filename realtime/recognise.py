@@ -28,8 +28,9 @@ class Recogniser:
         backend: str = "auto",
         device: str = "auto",
         precision: str = "auto",
+        threads: int | None = None,
     ):
-        self.session = open_session(model, backend, device, precision)
+        self.session = open_session(model, backend, device, precision, threads)
         try:
             self._columns = _expression_columns(self.session)
         except BaseException:

@@ -37,7 +37,7 @@ FLOORS = {
         "networks result",
         "pipeline",
         "reading",
-        "run results",
+        "run results many",
         "reader options logs",
         "measure web demo",
         "__init__ __main__",

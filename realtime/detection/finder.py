@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 
@@ -43,7 +43,8 @@ class FaceFinder:
     returned.
 
     detector: stays open when the finder is closed. still: every frame is a picture of its own,
-    searched as a whole. clock: seconds, by which the searches of the whole frame are timed.
+    searched as a whole. clock: seconds, by which the searches of the whole frame are timed. alone:
+    search in the calling thread, for where every core has a finder of its own.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class FaceFinder:
         timer: StageTimer,
         still: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        alone: bool = False,
     ):
         self.detector = detector
         self.tracker = Tracker()
@@ -62,7 +64,7 @@ class FaceFinder:
         self._clock, self._rests_until = clock, -np.inf
         self._portions: list[list[PyramidPart]] = []
         self._turn = 0
-        self._thread = ThreadPoolExecutor(1, "search")
+        self._thread = _NoThread() if alone else ThreadPoolExecutor(1, "search")
         self._search: Future[list[Face]] | None = None
 
     def find(self, frame: Frame) -> list[Face]:
@@ -134,6 +136,18 @@ class FaceFinder:
 
     def close(self) -> None:
         self._thread.shutdown()
+
+
+class _NoThread(Executor):
+    """Does what it is given at once, in the thread that gives it."""
+
+    def submit(self, function, /, *arguments, **options) -> Future:
+        done: Future = Future()
+        try:
+            done.set_result(function(*arguments, **options))
+        except Exception as error:
+            done.set_exception(error)  # raised where the result is asked for
+        return done
 
 
 def _boxes(boxes: list[np.ndarray], faces: Iterable[Face] = ()) -> np.ndarray:

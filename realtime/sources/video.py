@@ -40,12 +40,18 @@ _HEADER_KNOWS_LENGTH = {"mov", "matroska"}
 class VideoLimits:
     """What a video may cost. pixels: of a frame as stored. shown: bytes of a frame as decoded
     above which it is made smaller, to `small` pixels; None for never. strange: a stranger's file,
-    which may name no others and use none but the usual decoders, with one frame at a time."""
+    which may name no others and use none but the usual decoders, with one frame at a time. threads:
+    that decode; None takes as many as help, a stranger's file one."""
 
     pixels: int = 8192 * 8192
     shown: int | None = None
     small: int = 1280 * 720
     strange: bool = False
+    threads: int | None = None
+
+    @property
+    def decoding_threads(self) -> int | None:
+        return 1 if self.strange else self.threads  # further ones have their own memory
 
 
 class VideoSource(Source):
@@ -79,8 +85,8 @@ class VideoSource(Source):
         small = self._stream.width * self._stream.height <= _SMALL
         slices = self.live or small or self._limits.strange
         self._stream.thread_type = "SLICE" if slices else "AUTO"
-        if self._limits.strange:
-            self._stream.codec_context.thread_count = 1  # further ones have their own memory
+        if self._limits.decoding_threads:
+            self._stream.codec_context.thread_count = self._limits.decoding_threads
         rate = self._stream.average_rate or self._stream.guessed_rate
         self.fps = float(rate) if rate and rate <= 1000 else None
         self.frames = None if self.live else self._expected_frames()
@@ -139,7 +145,7 @@ class VideoSource(Source):
         if self.made_smaller(frame):
             scale = (self._limits.small / (width * height)) ** 0.5
             width, height = (max(1, round(side * scale / 2) * 2) for side in (width, height))
-        threads = 1 if self._limits.strange else None
+        threads = self._limits.decoding_threads
         pixels = frame.to_ndarray(format="rgb24", width=width, height=height, threads=threads)
         image = np.ascontiguousarray(pixels, np.uint8)  # odd rows come with a gap
         turns = round(frame.rotation / 90) % 4
