@@ -19,8 +19,8 @@ from realtime.many.table import FaceTable, is_made, new_table
 from realtime.pipeline import FacePipeline
 from realtime.recognise import Recogniser
 from realtime.sources.frame import Source, SourceError
-from realtime.sources.video_part import VideoPart
 from realtime.sources.video import VideoLimits, VideoSource
+from realtime.sources.video_part import VideoPart
 
 ONE = VideoLimits(threads=1)
 

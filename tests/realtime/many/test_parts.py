@@ -13,8 +13,8 @@ from realtime.many.parts import merged, part_path, parts_of
 from realtime.many.reader import VideoReader
 from realtime.many.run import read_videos
 from realtime.many.table import SCHEMA, about, new_table, read_table
-from realtime.sources.video_part import VideoPart, time_stamps
 from realtime.sources.video import VideoLimits, VideoSource
+from realtime.sources.video_part import VideoPart, time_stamps
 from tests.realtime.support.media import repeat, scene, spoil, write_video
 from tests.realtime.support.paths import CLIP
 
