@@ -6,7 +6,7 @@ import logging
 import math
 import os
 import weakref
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn
@@ -31,6 +31,9 @@ from realtime.sources.open import open_source
 from realtime.sources.part import WHOLE, Part
 from realtime.sources.pictures import is_picture
 from realtime.timing import StageTimer
+
+if TYPE_CHECKING:
+    from realtime.many.run import Report
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +98,8 @@ class FaceReader:
             "precision": precision,
             "detector_precision": detector_precision,
         }
+        limits = {"min_face": min_face, "max_faces": max_faces, "smoothing": smoothing}
+        self._asked: dict[str, Any] = asked | limits
         if share is None:
             self._networks = Networks(**asked, min_face=min_face, max_faces=max_faces)
             self._detector = self._networks.detector
@@ -162,6 +167,25 @@ class FaceReader:
         with self._picture(picture) as source, self.pipeline(still=True) as pipeline:
             frame = next(iter(source))
             return self._result(source, pipeline, frame)
+
+    def videos(
+        self,
+        sources: Iterable[str | os.PathLike[str]],
+        output: str | os.PathLike[str],
+        *,
+        workers: int | None = None,
+        ray: str | None = None,
+    ) -> Report:
+        """Every video of files, patterns and folders into a Parquet file below `output`, read as
+        this reader reads, but in processes with networks of their own; see
+        :func:`realtime.many.run.read_videos`, which says what is resumed and what it raises."""
+        # Here, as both load what only they need.
+        from realtime.many.job import Reading as Job
+        from realtime.many.run import read_videos
+
+        asked = Job(**self._asked)
+        paths = [os.fspath(source) for source in sources]
+        return read_videos(paths, os.fspath(output), reading=asked, workers=workers, ray=ray)
 
     def readings(
         self, sources: list[Single], part: Part = WHOLE, camera: CameraMode = AS_IT_IS
