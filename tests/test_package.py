@@ -117,6 +117,15 @@ def test_a_video(programs, tmp_path):
         assert len((tmp_path / "out.jsonl").read_text().splitlines()) == 250
 
 
+def test_the_lines_of_python_in_the_readme(programs, tmp_path):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = text.partition("In your own program:\n\n```python\n")[2].partition("```")[0]
+    shutil.copy(ROOT / "realtime/clips/astronaut.mp4", tmp_path / "holiday.mp4")
+    (tmp_path / "program.py").write_text(lines)
+    printed = run([programs / "python", "program.py"], tmp_path).splitlines()
+    assert len(printed) > 200 and " happiness " in printed[50]
+
+
 def test_the_benchmark_finds_its_clip(programs, tmp_path):
     printed = run([programs / "ipd-fer", "bench", "--frames", "2", "--repeats", "1"], tmp_path)
     assert "whole frame" in printed
