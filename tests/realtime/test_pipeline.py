@@ -210,4 +210,5 @@ def test_ids_without_end_leave_nothing_behind(monkeypatch, frames):
         grown = tracemalloc.get_traced_memory()[0] - early
         tracemalloc.stop()
     assert max(face.track_id for face in found) == 100 * frames - 1
-    assert grown < 100_000
+    # Less than a pointer an id, besides what is kept once; anything kept of each would be more.
+    assert grown < 100_000 + 8 * 100 * frames

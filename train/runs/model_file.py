@@ -4,16 +4,17 @@ that ship."""
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import onnx
 import torch
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import numpy_helper
 from torch import Tensor, nn
 
 from train.errors import UserError
 from train.networks.face_model import FaceModel
 from train.networks.mobilenet import open_normalisation
+
+if TYPE_CHECKING:
+    import onnx
 
 PREFIX = "model."
 """What the names of a file begin with that the model itself does not have."""
@@ -80,6 +81,8 @@ LAYERS = (nn.Conv2d, nn.BatchNorm2d)
 
 def _read(path: Path) -> dict[str, Tensor]:
     """The weights of a file by the names of the model."""
+    from onnx import numpy_helper  # as late as in _model
+
     return {
         tensor.name.removeprefix(PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
         for tensor in _model(path).graph.initializer
@@ -88,6 +91,10 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _model(path: Path) -> onnx.ModelProto:
+    # Here, since loading them takes time that not every command has to wait for.
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
     try:
         return onnx.load(path)
     except (DecodeError, ValueError) as error:

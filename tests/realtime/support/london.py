@@ -14,7 +14,7 @@ from tests.realtime.support.paths import ROOT
 
 _PLACES = [parent / "shared/data/london" for parent in ROOT.parents]
 LONDON = next((place for place in _PLACES if place.is_dir()), None)
-FAINT = "043"
+FAINT = "173"
 """Somebody whose smile the network alone takes for neutral."""
 
 needs_london = pytest.mark.skipif(LONDON is None, reason="needs ../shared/data/london")

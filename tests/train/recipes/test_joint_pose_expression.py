@@ -322,7 +322,7 @@ def test_the_grid_is_expressions_by_poses(run, tiny_data, tiny_run, data, monkey
         expected, _ = recipe.G(torch.from_numpy(faces[1:]), code)
     np.testing.assert_allclose(grids[1, 6, 3], expected[0], atol=1e-5)
     assert main(["visualize", "codes", "--run", str(tiny_run), *arguments]) == 1
-    assert "a run of baseline that generates no faces" in capsys.readouterr().err
+    assert "a run of baseline, which makes no such faces" in capsys.readouterr().err
 
 
 def test_the_numbers_of_generated_faces_are_the_papers():

@@ -253,12 +253,12 @@ def test_damaged_timings_are_made_anew(model, cache):
     assert gpu.timings_read == b"" and kept.read_bytes() == b"timings of build 1"
 
 
-def test_timings_that_cannot_be_kept_are_said(model, tmp_path, monkeypatch, capsys):
+def test_timings_that_cannot_be_kept_are_said(model, tmp_path, monkeypatch, caplog):
     (tmp_path / "file").touch()
     monkeypatch.setenv(plans.FOLDER_VARIABLE, str(tmp_path / "file" / "cache"))
     plan = build.obtain(model, "fp32", make_distribution(FakeGpu()), GPU)
     assert plan.path is None
-    said = capsys.readouterr().err.splitlines()
+    said = caplog.messages
     assert len(said) == 2 and {"measures anew" in line for line in said} == {True, False}
 
 
@@ -267,10 +267,13 @@ def _sha256(cache: Path) -> str:
     return plans.Plan(path.read_bytes(), (), 0).sha256
 
 
-def test_progress_is_told_without_a_terminal(model, monkeypatch, capsys):
+def test_progress_is_told_without_a_terminal(model, monkeypatch, capsys, caplog):
     build.build_plan(model, "fp32", make_distribution(FakeGpu()))
-    assert capsys.readouterr().err == ""  # Nothing of a build that is over at once.
+    assert (
+        capsys.readouterr().err == "" and not caplog.messages
+    )  # Nothing of a build that is over at once.
     monkeypatch.setattr(progress, "LINE_EVERY", 0)
     build.build_plan(model, "fp32", make_distribution(FakeGpu()))
     title = "Building doubling in fp32"
-    assert capsys.readouterr() == ("", f"{title}: 1 of 2.\n{title}: 2 of 2.\n")
+    assert caplog.messages == [f"{title}: 1 of 2.", f"{title}: 2 of 2."]
+    assert capsys.readouterr() == ("", "")
