@@ -79,6 +79,7 @@ def test_every_shipped_network_is_checked(data, tmp_path):
     assert [other["model"] for other in written["others"]] == [one.model for one in reports[1:]]
 
 
+@pytest.mark.slow
 def test_networks_that_the_options_leave_out_are_named(data):
     reports, left_out = check.check_every(data, "onnxruntime", "cpu", "int8")
     assert [report.model for report in reports] == ["ipd_fer.onnx"]

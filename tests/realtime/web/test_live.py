@@ -114,6 +114,7 @@ def test_frames_reach_the_server_as_fast_as_it_can_take_them(visit, server, monk
     assert rate >= RATE * min(1.0, share), f"{rate} frames/s with {share:.0%} of a core"
 
 
+@pytest.mark.slow
 def test_a_slow_server_drops_frames_and_does_not_lag_behind(visit, monkeypatch):
     process = FacePipeline.process
     monkeypatch.setattr(

@@ -48,6 +48,7 @@ def test_what_the_file_started_from_is_kept(exported):
     assert recognition_start(exported.path) is None
 
 
+@pytest.mark.slow
 def test_export_takes_the_pose_branch_of_another_file(exported, tiny_run, tiny_data, tmp_path):
     """Of one whose pose branch was changed, so that the difference is seen."""
     run = shutil.copytree(tiny_run, tmp_path / "run")
