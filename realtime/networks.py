@@ -14,7 +14,7 @@ class Networks:
     """Opens both; any number of pipelines, in any threads, may use them at the same time.
 
     Takes its options as :class:`Detector` and :class:`Recogniser` do; `detector_precision` is that
-    of the former. Raises EngineError or DetectorError where one of them cannot be opened; what was
+    of the former; threads: of both, None for as many as each takes by itself. Raises EngineError or DetectorError where one of them cannot be opened; what was
     is closed.
 
     They belong to whoever made this and to everybody who called :meth:`hold`, and are freed when
@@ -31,17 +31,19 @@ class Networks:
         device: str = "auto",
         precision: str = "auto",
         detector_precision: str = "auto",
+        threads: int | None = None,
     ):
         self._lock = threading.Lock()
         self._holders = 1
         with ExitStack() as opened:
-            self.recogniser = Recogniser(model, backend, device, precision)
+            self.recogniser = Recogniser(model, backend, device, precision, threads=threads)
             opened.callback(self.recogniser.close)
             self.detector = Detector(
                 min_face,
                 max_faces=max_faces,
                 backend=backend,
                 device=device,
+                threads=threads,
                 precision=detector_precision,
             )
             opened.pop_all()

@@ -91,7 +91,7 @@ class FaceReader:
         self._neutral: Reference | None = None
         self._open: weakref.WeakSet[Results] = weakref.WeakSet()
         self._closed = False
-        asked = {
+        asked: dict[str, Any] = {
             "model": str(model),
             "backend": backend,
             "device": device,
@@ -107,6 +107,7 @@ class FaceReader:
             self._networks = _shared(share, asked)
             self._detector = share._detector.with_limits(min_face, max_faces)
             self._networks.hold()
+            self._asked = share._asked | limits
         for name, engine in self._networks.engines.items():
             logger.info("%s: %s", name, engine)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ from typing import Any
 import cv2
 
 from engine.contract import EngineError
-from realtime.detection.mtcnn import Detector
 from realtime.many.job import Job, Outcome, Part, Reading, source_of, table_path
 from realtime.many.parts import merged, part_path, parts_folder, parts_of
 from realtime.many.table import FaceTable, is_made, new_table
+from realtime.networks import Networks
 from realtime.pipeline import FacePipeline
-from realtime.recognise import Recogniser
 from realtime.sources.frame import Source, SourceError
 from realtime.sources.video import VideoLimits, VideoSource
 from realtime.sources.video_part import VideoPart
@@ -43,21 +41,18 @@ class VideoReader:
     ):
         cv2.setNumThreads(1)
         self._reading, self._output, self._watch = reading, Path(output), watch
-        way = (reading.backend, reading.device)
-        with ExitStack() as opened:
-            self._recogniser = Recogniser(reading.model, *way, reading.precision, threads=1)
-            opened.callback(self._recogniser.close)
-            self._detector = Detector(
-                reading.min_face,
-                max_faces=reading.max_faces,
-                backend=reading.backend,
-                device=reading.device,
-                threads=1,
-                precision=reading.detector_precision,
-            )
-            opened.callback(self._detector.close)
-            self._opened = opened.pop_all()
-        self._about = made_by | {"engine": self._recogniser.session.description}
+        self._networks = Networks(
+            reading.model,
+            min_face=reading.min_face,
+            max_faces=reading.max_faces,
+            backend=reading.backend,
+            device=reading.device,
+            precision=reading.precision,
+            detector_precision=reading.detector_precision,
+            threads=1,
+        )
+        session = self._networks.recogniser.session
+        self._about = made_by | {"engine": session.description}
 
     def do(self, job: Job) -> Outcome:
         """What came of a job; what is wrong with its video is said there, not raised."""
@@ -122,8 +117,8 @@ class VideoReader:
         """The faces of all frames, and what there is to say of these. breaks: that of a video which
         breaks off or is damaged, what could be read will do."""
         # A tracker and a smoother for one video; the networks stay open.
-        smoothing = self._reading.smoothing
-        pipeline = FacePipeline(self._detector, self._recogniser, smoothing, alone=True)
+        detector, recogniser = self._networks.detector, self._networks.recogniser
+        pipeline = FacePipeline(detector, recogniser, self._reading.smoothing, alone=True)
         frames, time, problem = 0, 0.0, None
         try:
             for frame in source:
@@ -140,7 +135,7 @@ class VideoReader:
         return {"frames": frames, "seconds": round(time + last, 6), "problem": problem}
 
     def close(self) -> None:
-        self._opened.close()
+        self._networks.close()
 
     def __enter__(self) -> VideoReader:
         return self
