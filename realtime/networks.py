@@ -14,8 +14,8 @@ class Networks:
     """Opens both; any number of pipelines, in any threads, may use them at the same time.
 
     Takes its options as :class:`Detector` and :class:`Recogniser` do; `detector_precision` is that
-    of the former; threads: of both, None for as many as each takes by itself. Raises EngineError or DetectorError where one of them cannot be opened; what was
-    is closed.
+    of the former; threads: of both, None for as many as each takes by itself. Raises EngineError or
+    DetectorError where one of them cannot be opened; what was is closed.
 
     They belong to whoever made this and to everybody who called :meth:`hold`, and are freed when
     the last of them has called :meth:`close`.

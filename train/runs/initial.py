@@ -19,12 +19,12 @@ from train.runs.checkpoint import fitting, load_state
 from train.runs.folder import RunFolder
 from train.runs.model_file import start_from_file, started_from
 
-LICENSED_SUFFIXES = (".safetensors", ".dat")
-READERS: dict[str, tuple[type, Callable[[Path], nn.Module]]] = {
-    "mobilenet": (MobileNetEncoder, read_mobilenet),
-    "dlib-resnet": (DlibEncoder, lambda path: read_dlib_resnet(path)[0]),
+READERS: dict[str, tuple[str, type, Callable[[Path], nn.Module]]] = {
+    ".safetensors": ("mobilenet", MobileNetEncoder, read_mobilenet),
+    ".dat": ("dlib-resnet", DlibEncoder, lambda path: read_dlib_resnet(path)[0]),
 }
-"""By the names that train.networks.recognition_weights has: the encoder, and what reads a file."""
+"""By the suffix of a file of recognition weights that may be passed on: the --network that starts
+from it, its encoder, and what reads the file."""
 
 
 def start_from(
@@ -55,7 +55,7 @@ def start_from(
         start_from_file(initial, model, faces)
         return
     if initial.is_file():
-        if initial.suffix in LICENSED_SUFFIXES:
+        if initial.suffix in READERS:
             _start_from_licensed(initial, model, faces)
             return
         _start_from_recognition(initial, [branch.encoder for _, branch in branches])
@@ -89,10 +89,8 @@ def licence_of_start(started_from: str | None) -> str | None:
 
 
 def _start_from_licensed(path: Path, model: FaceModel, faces: Tensor | None) -> None:
-    name = next((each.encoder for each in RECOGNITION_WEIGHTS.values() if each.file == path.name),
-                "dlib-resnet" if path.suffix == ".dat" else "mobilenet")  # fmt: skip
+    name, wanted, read = READERS[path.suffix]
     encoder = model.expression.encoder
-    wanted, read = READERS[name]
     if not isinstance(encoder, wanted):
         raise UserError(f"--initial {path}: these recognition weights need --network {name}.")
     try:

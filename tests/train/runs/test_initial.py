@@ -119,8 +119,8 @@ def test_dlibs_network_starts_from_its_own_file(tmp_path, monkeypatch):
     """With what the file holds taken as read, which tests/train/networks/test_dlib_resnet.py has."""
     (tmp_path / "dlib.dat").write_bytes(b"")
     network = DlibResNet()
-    reads = dict(initial.READERS, **{"dlib-resnet": (DlibEncoder, lambda path: network)})
-    monkeypatch.setattr(initial, "READERS", reads)
+    reads = ("dlib-resnet", DlibEncoder, lambda path: network)
+    monkeypatch.setitem(initial.READERS, ".dat", reads)
     with pytest.raises(UserError, match="need --network dlib-resnet"):
         start_from(tmp_path / "dlib.dat", FaceModel("mobilenet", "resnet10-half", 8))
     model = FaceModel("dlib-resnet", "resnet10-half", 8)
