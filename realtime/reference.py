@@ -97,7 +97,7 @@ def weights_of(session: Session) -> str:
     A quantised model shares the reference of the model it was made from: its centred logits of a
     person's rest differ by 0.03 at most, a tenth of what rest wanders.
     """
-    return session.metadata.get("quantized_from", session.sha256)
+    return session.metadata.get(registry.QUANTIZED_FROM, session.sha256)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,6 +126,13 @@ class Population:
                 f"`python -m realtime.measure.population --model {session.path} --data PREPARED`."
             )
         return cls.load(path, weights_of(session))
+
+    @classmethod
+    def of_file(cls, model: str | Path = "ipd_fer") -> Population:
+        """The same of a model that nobody has opened: a file, or the name of a shipped one."""
+        file = registry.read(registry.find(model))
+        weights = file.metadata.get(registry.QUANTIZED_FROM, file.sha256)
+        return cls.load(population_file(file.path), weights)
 
     @classmethod
     def load(cls, path: Path, model: str) -> Population:
@@ -311,7 +318,7 @@ class Reference:
         population: of the model that it must belong to; None takes that of the shipped model.
         """
         path = Path(path)
-        population = population or _shipped()
+        population = population or Population.of_file()
         content = read_content(path, "reference", population.model)
         frames = content.get("frames")
         if type(frames) is not int or not 0 <= frames <= 10**9:
@@ -324,12 +331,6 @@ class Reference:
         if not np.allclose(covariance, covariance.T) or np.any(np.diag(covariance) < 0):
             raise broken(path, "covariance")
         return cls(population, mean, covariance, frames, pose)
-
-
-def _shipped() -> Population:
-    """The population of the shipped model, which a reader runs unless it is told another."""
-    model = registry.read(registry.find("ipd_fer"))
-    return Population.load(population_file(model.path), model.sha256)
 
 
 def population_file(model: Path) -> Path:

@@ -120,7 +120,7 @@ class Reader:
     """The actor: a batch of one job in, its outcome out."""
 
     def __init__(self, setup: dict[str, Any]):
-        reading = Reading(**setup["reading"])
+        reading = Reading.of(setup["reading"])
         made = made_by(reading)
         if made != setup["made_by"]:
             raise EngineError("A machine of the cluster has other models, or another version.")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from engine import registry
 from engine.contract import EngineError
+from realtime.reference import Population, Reference
 
-FORMAT = 1
+FORMAT = 2
 """Of the files: a later one may have other columns."""
 
 
@@ -27,6 +29,10 @@ class Reading:
     """Keep only this many faces, the largest."""
     smoothing: float = 1.0
     """0 takes every frame by itself, larger is steadier."""
+    neutral: Path | None = None
+    """Reference of a resting face (.json), against which the largest face of each video is read."""
+    adapt: bool = False
+    """Learn every face's rest slowly by itself; a faint expression held for minutes is lost."""
     part: float | None = None
     """Cut videos that are longer than this many seconds into parts, which are read side by side."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -37,6 +43,15 @@ class Reading:
     """How the expression network computes; auto takes the fastest that agrees with fp32."""
     detector_precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """How the networks that find faces compute."""
+
+    def message(self) -> dict[str, Any]:
+        """As JSON has it."""
+        return asdict(self) | {"neutral": self.neutral and str(self.neutral)}
+
+    @classmethod
+    def of(cls, message: dict[str, Any]) -> Reading:
+        neutral = message["neutral"]
+        return cls(**{**message, "neutral": neutral and Path(neutral)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +109,9 @@ def made_by(reading: Reading) -> dict[str, Any]:
     EngineError where a model cannot be read.
     """
     path = registry.find(reading.model)
-    options = {key: value for key, value in asdict(reading).items() if key != "model"}
+    options = {key: value for key, value in reading.message().items() if key != "model"}
+    if reading.neutral:
+        options["neutral"] = hashlib.sha256(reading.neutral.read_bytes()).hexdigest()  # another face may come under the same name
     networks = registry.networks()
     detectors = {m.path.stem: m.sha256 for m in networks if m.path.stem.startswith("mtcnn")}
     return {
@@ -124,10 +141,21 @@ def _version() -> str:
 
 
 def checked(reading: Reading) -> Reading:
-    """The reading, its model as other processes find it. EngineError where it cannot be."""
+    """The reading, its files as other processes find them. EngineError or ReferenceFileError where
+    it cannot be."""
     if not 0 <= reading.smoothing < float("inf"):
         raise EngineError(f"--smoothing {reading.smoothing}: give 0 or more.")
+    if reading.part is not None and not reading.part > 0:
+        raise EngineError(f"--part {reading.part}: give seconds, more than 0.")
+    if reading.part is not None and (reading.neutral or reading.adapt):
+        raise EngineError(
+            "--part begins in the middle of a video, where nobody knows whose rest it was: leave "
+            "out --part, or --neutral and --adapt."
+        )
     path = registry.find(reading.model)
-    if path.parent == registry.MODELS:
-        return reading
-    return Reading(**{**asdict(reading), "model": str(path.resolve())})
+    if path.parent != registry.MODELS:
+        reading = replace(reading, model=str(path.resolve()))
+    if reading.neutral:
+        Reference.load(reading.neutral, Population.of_file(path))
+        reading = replace(reading, neutral=reading.neutral.absolute())
+    return reading

@@ -16,6 +16,7 @@ from realtime.many.parts import merged, part_path, parts_folder, parts_of
 from realtime.many.table import FaceTable, is_made, new_table
 from realtime.networks import Networks
 from realtime.pipeline import FacePipeline
+from realtime.reference import Population, Reference
 from realtime.sources.frame import Source, SourceError
 from realtime.sources.video import VideoLimits, VideoSource
 from realtime.sources.video_part import VideoPart
@@ -28,7 +29,8 @@ class VideoReader:
     networks. From here on OpenCV works in one thread in all of this process.
 
     made_by: as :func:`realtime.many.job.made_by` gives it. watch: called at every frame. Raises
-    EngineError where a network cannot be opened, and from :meth:`do` where no file can be written
+    EngineError where a network cannot be opened, ReferenceFileError where the rest that it is to
+    read against is none of its model's, and from :meth:`do` where no file can be written
     or a network fails, so that no further video could be read either.
     """
 
@@ -53,6 +55,8 @@ class VideoReader:
         )
         session = self._networks.recogniser.session
         self._about = made_by | {"engine": session.description}
+        self._population = Population.of(session) if reading.neutral or reading.adapt else None
+        self._rest = reading.neutral and Reference.load(reading.neutral, self._population)
 
     def do(self, job: Job) -> Outcome:
         """What came of a job; what is wrong with its video is said there, not raised."""
@@ -119,6 +123,9 @@ class VideoReader:
         # A tracker and a smoother for one video; the networks stay open.
         detector, recogniser = self._networks.detector, self._networks.recogniser
         pipeline = FacePipeline(detector, recogniser, self._reading.smoothing, alone=True)
+        pipeline.neutral.adapt = self._reading.adapt
+        if self._rest and self._reading.neutral:
+            pipeline.neutral.give(self._rest, name=self._reading.neutral.name)
         frames, time, problem = 0, 0.0, None
         try:
             for frame in source:

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -69,7 +69,7 @@ def read_videos(
     Ray on this machine alone; None for a pool of processes here. quiet: no progress on stderr.
 
     Raises SourceError where a source holds no videos, EngineError where a model cannot be run or a
-    file not be written. Whatever ends it, files are there whole or not at all.
+    file not be written, ReferenceFileError where `neutral` of the reading is none of the model's. Whatever ends it, files are there whole or not at all.
 
     >>> report = read_videos(["recordings"], "faces")  # doctest: +SKIP
     """
@@ -78,10 +78,8 @@ def read_videos(
     reading = checked(reading)
     if workers is not None and workers < 1:
         raise EngineError(f"{workers} workers read nothing: give 1 or more.")
-    if reading.part is not None and not reading.part > 0:
-        raise EngineError(f"--part {reading.part}: give seconds, more than 0.")
     made = made_by(reading)
-    setup = {"reading": asdict(reading), "output": str(output.absolute()), "made_by": made}
+    setup = {"reading": reading.message(), "output": str(output.absolute()), "made_by": made}
     _make_folder(output)
     run = _Run(videos, output, made, Progress(len(videos), _size(videos), quiet))
     with closing(run), _workers(workers, ray, setup) as doing:

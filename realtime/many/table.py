@@ -3,7 +3,9 @@
 Columns: video (its name), frame, time (seconds since the first frame), face (its id in this
 video), score, box (x1, y1, x2, y2) and landmarks (five points x, y) in pixels, label, a probability
 for each of ``expression.neutral`` …, and ``pose.yaw``, ``pose.pitch``, ``pose.roll`` in degrees.
-Numbers are rounded as in :class:`realtime.output.records.JsonlSink`, and stand as there frame by
+A face that was read against a reference of its rest also has ``raw.neutral`` … (as the network gave
+it, unsmoothed), ``intensity.neutral`` … (0 at rest to 1) and reference (its name); others have nulls
+there. Numbers are rounded as in :class:`realtime.output.records.JsonlSink`, and stand as there frame by
 frame, the largest face first. A frame without faces has no row; the metadata says how many frames
 there are.
 """
@@ -20,7 +22,7 @@ from typing import Any
 from engine.contract import EngineError
 from engine.output import writing
 from realtime.faces import EXPRESSIONS, Face
-from realtime.output.records import face_record
+from realtime.output.records import face_record, reference_values
 from realtime.sources.frame import Frame
 
 try:
@@ -51,6 +53,9 @@ SCHEMA = pyarrow.schema(
         ("label", pyarrow.string()),
         *((name, _NUMBER) for name in PROBABILITIES),
         *((f"pose.{angle}", _NUMBER) for angle in ANGLES),
+        *((f"raw.{name}", _NUMBER) for name in EXPRESSIONS),
+        *((f"intensity.{name}", _NUMBER) for name in EXPRESSIONS),
+        ("reference", pyarrow.string()),
     ]
 )
 
@@ -93,6 +98,7 @@ class FaceTable:
             *(record["box"], record["landmarks"], expression["label"]),
             *expression["probabilities"].values(),
             *(pose[angle] for angle in ANGLES),
+            *reference_values(record),
         )
 
 

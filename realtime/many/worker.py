@@ -22,6 +22,7 @@ from engine.contract import EngineError
 from realtime.detection.mtcnn import DetectorError
 from realtime.many.job import Job, Reading, made_by
 from realtime.many.reader import VideoReader
+from realtime.reference import ReferenceFileError
 
 PATIENCE = 120
 """Seconds that one picture may take: FFmpeg can loop for hours over a few odd bytes."""
@@ -41,7 +42,7 @@ def main() -> int:
     try:
         setup = json.loads(lines.get())
         _work(setup, lines, lambda message: print(json.dumps(message), file=output))
-    except (DetectorError, EngineError) as error:
+    except (DetectorError, EngineError, ReferenceFileError) as error:
         print(json.dumps({"error": str(error)}), file=output)
     except BrokenPipeError:
         pass  # nobody waits for the rest
@@ -49,7 +50,7 @@ def main() -> int:
 
 
 def _work(setup: dict, lines: queue.Queue[str], tell) -> None:
-    reading = Reading(**setup["reading"])
+    reading = Reading.of(setup["reading"])
     progress = _Progress(tell)
     made = made_by(reading)
     if made != setup["made_by"]:

@@ -157,11 +157,13 @@ def face_row(index: int, time: float, face: Face, references: bool) -> list:
         expression and expression["label"],
         *(expression["probabilities"].values() if expression else [None] * len(EXPRESSIONS)),
         *(pose.values() if pose else [None] * 3),
-        *(_reference_columns(record) if references else ()),
+        *(reference_values(record) if references else ()),
     ]
 
 
-def _reference_columns(record: dict) -> list:
+def reference_values(record: dict) -> list:
+    """Those of :data:`CsvSink.REFERENCE_COLUMNS` of a record of :func:`face_record`; None for a
+    face that was read against no reference."""
     if "raw" not in record:
         return [None] * len(CsvSink.REFERENCE_COLUMNS)
     return [*record["raw"].values(), *record["intensity"].values(), record["reference"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,7 +30,9 @@ class Augmentation:
     light: Share = 0.3
     """Fraction by which brightness and contrast vary."""
     erase: Share = 0.3
-    """Probability of erasing a rectangle."""
+    """Probability that a rectangle is covered, in one grey."""
+    covered: Share = 0.2
+    """Largest share of the face's area that the rectangle takes."""
     blur: Share = 0.15
     """Probability of a Gaussian blur."""
     coarse: Share = 0.0
@@ -58,13 +61,12 @@ class Augmenter:
         )
         self.stretch, self.coarse = options.stretch, options.coarse
         self.surroundings = options.surroundings
-        self.look = [
+        self.blur, self.erase, self.largest = options.blur, options.erase, options.covered
+        self.light = (
             K.ColorJiggle(brightness=options.light, contrast=options.light, p=0.8)
             if options.light
-            else None,
-            K.RandomGaussianBlur((5, 5), (0.3, 1.2), p=options.blur) if options.blur else None,
-            K.RandomErasing(scale=(0.02, 0.2), p=options.erase) if options.erase else None,
-        ]
+            else None
+        )
 
     def mirror_alike(self, pixels: Tensor) -> Tensor:
         """Other pixels (n, channels, size, size), mirrored where the last call mirrored its own."""
@@ -85,8 +87,12 @@ class Augmenter:
             pixels = stretched(pixels, self.stretch)
         if self.coarse:
             pixels = coarser(pixels, self.coarse)
-        for change in filter(None, self.look):
-            pixels = change(pixels)
+        if self.light:
+            pixels = self.light(pixels)
+        if self.blur:
+            pixels = blurred(pixels, self.blur)
+        if self.erase:
+            pixels = covered(pixels, self.erase, self.largest)
         pose = torch.where(flipped[:, None], mirrored(pose), pose)
         # As the networks' weights lie in memory; otherwise they would work a quarter slower.
         pixels = pixels.clamp(0, 1).contiguous(memory_format=torch.channels_last)
@@ -116,6 +122,45 @@ def coarser(pixels: Tensor, share: float) -> Tensor:
     result = pixels.clone()
     result[chosen] = F.interpolate(small, size=size, mode="bilinear", align_corners=False)
     return result
+
+
+BLUR = 0.005, 0.022
+"""Least and most standard deviation of a blur, as shares of the side."""
+
+
+def blurred(pixels: Tensor, share: float) -> Tensor:
+    """A random `share` of the pictures (n, channels, size, size), each blurred as much as is drawn
+    for it."""
+    from kornia.filters import gaussian_blur2d
+
+    chosen = torch.rand(len(pixels), device=pixels.device) < share
+    if not chosen.any():
+        return pixels
+    size = pixels.shape[2]
+    sigma = pixels.new_empty(int(chosen.sum()), 1).uniform_(*(size * each for each in BLUR))
+    kernel = 2 * math.ceil(size * BLUR[1] * 2) + 1
+    result = pixels.clone()
+    result[chosen] = gaussian_blur2d(pixels[chosen], kernel, sigma.expand(-1, 2))
+    return result
+
+
+LEAST_COVERED = 0.02
+"""Of the area of a face that has something before it."""
+
+
+def covered(pixels: Tensor, share: float, largest: float) -> Tensor:
+    """A random `share` of the pictures (n, channels, size, size) with a rectangle of one grey in
+    them, of up to `largest` of the area, between twice as wide as high and twice as high as wide."""
+    n, _, size, _ = pixels.shape
+    area, shape, x, y, grey = torch.rand(5, n, 1, 1, 1, device=pixels.device)
+    area = (LEAST_COVERED + area * max(0.0, largest - LEAST_COVERED)).sqrt()
+    shape = 2 ** (shape - 0.5)
+    width, height = (area * shape).clamp(max=1), (area / shape).clamp(max=1)
+    at = (torch.arange(size, device=pixels.device) + 0.5) / size
+    inside_x = (at - x * (1 - width)).div(width).sub(0.5).abs() <= 0.5
+    inside_y = (at[:, None] - y * (1 - height)).div(height).sub(0.5).abs() <= 0.5
+    chosen = torch.rand(n, 1, 1, 1, device=pixels.device) < share
+    return torch.where(chosen & inside_x & inside_y, grey.to(pixels.dtype), pixels)
 
 
 def stretched(pixels: Tensor, strength: float) -> Tensor:

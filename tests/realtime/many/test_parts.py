@@ -74,7 +74,7 @@ def rows(name, sightings):
         row = {"video": name, "frame": frame, "face": face, "label": "neutral"}
         row |= {"box": [x, 0, x + 10, 10], "landmarks": [[0, 0]] * 5}
         for key in columns:
-            columns[key].append(row.get(key, 0.0))
+            columns[key].append(row.get(key, None if key == "reference" else 0.0))
     return pyarrow.table(columns, SCHEMA)
 
 

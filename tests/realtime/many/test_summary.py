@@ -19,7 +19,7 @@ def write(folder, name, rows, frames=10, seconds=2.0):
         row |= {"label": label, "pose.yaw": yaw, "pose.pitch": 1.0, "pose.roll": -1.0, "score": 1.0}
         row |= {"box": [0, 0, 9, 9], "landmarks": [[0, 0]] * 5}
         for key in columns:
-            columns[key].append(row.get(key, 0.0))
+            columns[key].append(row.get(key, None if key == "reference" else 0.0))
     about = {"frames": frames, "seconds": seconds, "problem": None}
     with new_table(folder / f"{name}.parquet", name, about) as table:
         table.add_table(pyarrow.table(columns, SCHEMA))
