@@ -29,7 +29,7 @@ FLOORS = {
         "__init__ __main__",
     ],
     "realtime": [
-        "clips faces align timing ahead",
+        "clips faces align timing ahead head",
         "number_file",
         "sources smooth reference habits",
         "detection capture",
@@ -63,7 +63,7 @@ on it do not import each other."""
 ARROWS = {
     "engine": (),
     "realtime": ("engine",),
-    "train": ("realtime.faces", "realtime.align"),
+    "train": ("realtime.faces", "realtime.align", "realtime.head"),
     "gradio_app": ("engine", "realtime"),
 }
 """What each part may import of the others."""

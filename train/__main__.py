@@ -35,6 +35,7 @@ COMMANDS = {
     "calibrate": "train.evaluation.calibrate:Calibrate",
     "robustness": "train.evaluation.robustness:Robustness",
     "strangers": "train.evaluation.strangers:Look",
+    "turned": "train.evaluation.turned:Turned",
     "judge": "train.evaluation.judge:Judge",
     "visualize": Group("Draw a figure of a paper.", "train.figures:FIGURES"),
     "reproduce": Group(

@@ -22,7 +22,8 @@ from engine.measure.face_data import read_faces
 from engine.output import check_writable, printing
 from realtime.align import TEMPLATE
 from realtime.faces import EXPRESSIONS
-from realtime.measure.vary import moved_and_lit, turned_head
+from realtime.head import turned_head
+from realtime.measure.vary import moved_and_lit
 from realtime.recognise import Recogniser
 from realtime.reference import (
     Form,

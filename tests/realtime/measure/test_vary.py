@@ -3,22 +3,8 @@
 import numpy as np
 
 from realtime.align import TEMPLATE
-from realtime.measure.vary import exposed, moved_and_lit, turned_head
+from realtime.measure.vary import exposed, moved_and_lit
 from tests.realtime.support.media import dots, middle
-
-
-def test_a_head_that_does_not_turn_stays_as_it_is():
-    picture = dots(TEMPLATE)
-    difference = turned_head(picture, TEMPLATE, 0, 0).astype(int) - picture
-    assert np.abs(difference).max() <= 2
-
-
-def test_the_nose_goes_where_the_face_turns():
-    picture = dots(TEMPLATE[2:3])
-    x, y = middle(picture)
-    assert middle(turned_head(picture, TEMPLATE, 15, 0))[0] > x + 5
-    assert middle(turned_head(picture, TEMPLATE, -15, 0))[0] < x - 5
-    assert middle(turned_head(picture, TEMPLATE, 0, 12))[1] < y - 4
 
 
 def test_half_a_stop_is_half_a_stop():
