@@ -111,7 +111,8 @@ def made_by(reading: Reading) -> dict[str, Any]:
     path = registry.find(reading.model)
     options = {key: value for key, value in reading.message().items() if key != "model"}
     if reading.neutral:
-        options["neutral"] = hashlib.sha256(reading.neutral.read_bytes()).hexdigest()  # another face may come under the same name
+        # By its content: another face may come under the same name.
+        options["neutral"] = hashlib.sha256(reading.neutral.read_bytes()).hexdigest()
     networks = registry.networks()
     detectors = {m.path.stem: m.sha256 for m in networks if m.path.stem.startswith("mtcnn")}
     return {

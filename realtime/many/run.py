@@ -69,7 +69,8 @@ def read_videos(
     Ray on this machine alone; None for a pool of processes here. quiet: no progress on stderr.
 
     Raises SourceError where a source holds no videos, EngineError where a model cannot be run or a
-    file not be written, ReferenceFileError where `neutral` of the reading is none of the model's. Whatever ends it, files are there whole or not at all.
+    file not be written, ReferenceFileError where `neutral` of the reading is none of the model's.
+    Whatever ends it, files are there whole or not at all.
 
     >>> report = read_videos(["recordings"], "faces")  # doctest: +SKIP
     """

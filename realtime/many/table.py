@@ -4,10 +4,10 @@ Columns: video (its name), frame, time (seconds since the first frame), face (it
 video), score, box (x1, y1, x2, y2) and landmarks (five points x, y) in pixels, label, a probability
 for each of ``expression.neutral`` …, and ``pose.yaw``, ``pose.pitch``, ``pose.roll`` in degrees.
 A face that was read against a reference of its rest also has ``raw.neutral`` … (as the network gave
-it, unsmoothed), ``intensity.neutral`` … (0 at rest to 1) and reference (its name); others have nulls
-there. Numbers are rounded as in :class:`realtime.output.records.JsonlSink`, and stand as there frame by
-frame, the largest face first. A frame without faces has no row; the metadata says how many frames
-there are.
+it, unsmoothed), ``intensity.neutral`` … (0 at rest to 1) and reference (its name); others have
+nulls there. Numbers are rounded as in :class:`realtime.output.records.JsonlSink`, and stand as
+there frame by frame, the largest face first. A frame without faces has no row; the metadata says
+how many frames there are.
 """
 
 from __future__ import annotations

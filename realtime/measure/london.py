@@ -16,6 +16,7 @@ import numpy as np
 from realtime.align import align, rotation_of, similarity_transform
 from realtime.detection.mtcnn import Detector
 from realtime.faces import HeadPose
+from realtime.head import turned_head
 from realtime.measure.vary import exposed, moved_and_lit, noisy
 from realtime.number_file import ReferenceFileError
 from realtime.recognise import Recogniser

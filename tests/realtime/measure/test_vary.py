@@ -4,7 +4,7 @@ import numpy as np
 
 from realtime.align import TEMPLATE
 from realtime.measure.vary import exposed, moved_and_lit
-from tests.realtime.support.media import dots, middle
+from tests.realtime.support.media import dots
 
 
 def test_half_a_stop_is_half_a_stop():
