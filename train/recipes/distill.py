@@ -26,8 +26,8 @@ from train.recipes.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class DistillOptions(BaselineOptions):
-    """Hyper-parameters of distillation: the baseline's, and the teachers."""
+class TeacherOptions:
+    """Who teaches, and what is taken out of what they say."""
 
     teacher: tuple[Path, ...] = (Path("runs/teacher"),)
     """Run folders whose best epochs teach; of several, the mean is learnt."""
@@ -38,6 +38,11 @@ class DistillOptions(BaselineOptions):
     person_prior: NotNegative = 2.0
     """With --person: how far it is taken out of the labels how often that kind of person smiles.
     1 is what training data say; more, as f_id tells the kind only in part."""
+
+
+@dataclass(frozen=True)
+class DistillOptions(TeacherOptions, BaselineOptions):
+    """Hyper-parameters of distillation: the baseline's, and the teachers."""
 
 
 class LearnsFromTeachers(Recipe):

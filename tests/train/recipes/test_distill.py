@@ -44,7 +44,7 @@ def test_a_student_learns_what_only_the_teacher_knows(tiny_copy, tiny_run, tmp_p
     data = read_prepared(tiny_copy)
     data.votes[:] = 1
     options = FitOptions(
-        tiny_copy, tmp_path / "student", epochs=3, batch_size=16, average=0.5,
+        tiny_copy, tmp_path / "student", epochs=5, batch_size=16, average=0.5,
         precision="32-true", device="cpu",
     )  # fmt: skip
     recipe = DistillOptions(
