@@ -12,6 +12,7 @@ from realtime.capture import CaptureError
 from realtime.reference import Population, ReferenceFileError
 from realtime.sources.open import open_source
 from tests.realtime.support.london import FAINT, filmed, needs_london, photograph
+from tests.realtime.support.media import write_video
 from tests.realtime.support.paths import CLIP, ROOT
 from tests.realtime.support.resting import FRONTAL, POPULATION, resting
 
@@ -84,6 +85,19 @@ def test_a_faint_smile_is_found_after_two_seconds_of_rest(reader):
     after = [result.faces[0].label for result in reader(smiles, fps=30)]
     reader.neutral = None
     assert (set(before), set(after)) == ({"neutral"}, {"happiness"})
+
+
+@needs_london
+def test_the_lines_of_the_readme(tmp_path, monkeypatch, capsys):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = text.partition("## Your own neutral face")[2].partition("```python\n")[2]
+    write_video(tmp_path / "rest.mp4", filmed(photograph(FAINT, "neutral"), 75))
+    write_video(tmp_path / "later.mp4", filmed(photograph(FAINT, "smiling"), 5))
+    monkeypatch.chdir(tmp_path)
+    exec(lines.partition("```")[0], {})
+    printed = capsys.readouterr().out.splitlines()
+    assert "happiness" in printed[-1] and "given" in printed[-1]
+    assert Reference.load("me.json").frames >= 20
 
 
 def test_a_clip_in_which_nobody_rests_gives_none(reader):
