@@ -22,9 +22,12 @@ from train.data.examples import examples
 from train.data.prepared import PreparedFaces, read_prepared
 from train.errors import UserError
 from train.evaluation.generators import load_makers
+from train.evaluation.likeness import Likeness
+from train.evaluation.likeness import report as likeness_report
 from train.files import write_json
 from train.metrics import percent
 from train.networks.face_model import FaceModel
+from train.networks.identity import load_identity
 from train.options import Count
 from train.progress import progress
 from train.recipes.described import Made
@@ -116,6 +119,12 @@ class Judge:
     """E_id of IPD-FER, where it lies elsewhere than during the training."""
     faces: Path | None = None
     """The people of TDGAN, likewise. Their validation pictures get the expressions."""
+    likeness: str | None = None
+    """A second recognition network, named as --identity: how far made faces still show the person
+    of the input."""
+    people: Path | None = None
+    """With --likeness: a folder that `prepare people` wrote, to compare with two pictures of one
+    person."""
 
     def run(self) -> None:
         network, config = load_model(self.judge)
@@ -127,16 +136,25 @@ class Judge:
         if not len(rows):
             raise UserError(f"{self.data} has no {self.split} faces.")
         verdict = Verdict(network, config["classes"])
+        likeness = Likeness(load_identity(self.likeness)) if self.likeness else None
         elsewhere = {"identity": self.identity, "faces": self.faces}
         recipe = load_makers(self.run_folder, Recipe, **elsewhere)  # type: ignore[type-abstract]
         for done in progress(range(0, len(rows), BATCH), desc="judging", unit="batch", leave=False):
             faces, label = taken(data, rows[done : done + BATCH])
             for made in recipe.made(faces, label, first=done):
                 verdict.add(made)
+                if likeness:
+                    likeness.add(made)
         scores = verdict.scores()
         print(report(scores))
+        found = {"judge": str(self.judge), "made": scores}
+        if likeness:
+            if self.people:
+                likeness.add_people(read_prepared(self.people))
+            found["likeness"] = {"network": self.likeness, "cosines": likeness.scores()}
+            print(f"\n{likeness_report(likeness.scores())}")
         path = self.run_folder / f"judged-{self.split}.json"
-        write_json(path, {"judge": str(self.judge), "made": scores})
+        write_json(path, found)
         print(f"\nWritten: {path}")
 
 

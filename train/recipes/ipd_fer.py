@@ -31,7 +31,7 @@ from train.networks.encoders import common_input
 from train.networks.face_model import ExpressionBranch, build_face_model
 from train.networks.identity import load_identity
 from train.networks.mobilefacenet import FEATURE_DIM
-from train.options import BelowOne, Count, NotNegative, Positive
+from train.options import BelowOne, Count, NotNegative, Positive, Share
 from train.recipes.described import Made, Method
 from train.recipes.losses import labels, mixup, pose_error, soft_cross_entropy, used, yaw_bin_error
 from train.recipes.recipe import Recipe, Update, fixed
@@ -77,6 +77,9 @@ class IpdFerOptions:
     """Use D; without, λ1 and λ2 are 0."""
     identity_every: Count = 1
     """Take L_id on every so many-th face of a batch only: N costs more than all else on a CPU."""
+    identity_from: Share = 0.0
+    """Share of the training after which L_id counts, 0 as the paper has it: what G_dec makes at
+    first is no face that N could know, and without L_id it learns sooner."""
     hard_labels: bool = True
     """Learn the majority's class; without, the distribution of the votes."""
     dropout: BelowOne = 0.0
@@ -180,6 +183,10 @@ class IpdFer(Recipe):
             found["D"] = Update(self.D.parameters(), *how, options.decay)
         return found | {"G": Update(G, *how)}
 
+    def setup(self, fabric, steps: int) -> None:
+        super().setup(fabric, steps)
+        self.identity_from = round(self.options.identity_from * steps)
+
     def step(self, batch: Batch) -> dict[str, Tensor]:
         """Lines 2 to 4 of Algorithm 1 on one batch."""
         self.networks.train()
@@ -249,7 +256,9 @@ class IpdFer(Recipe):
         return L_f_neu, synthesis_loss(on_ipe, y) if λ2 else 0.0
 
     def _identity(self, x_ip: Tensor, x_ipe: Tensor, x: Tensor) -> Tensor:
-        """L_id of some of the faces."""
+        """L_id of some of the faces; 0 as long as it does not count."""
+        if self.schedules["G"].last_epoch < self.identity_from:
+            return x.new_zeros(())
         # A batch is drawn at random, so these faces stand for all of it. Every so many-th step
         # would cost the same, but bring its gradient in bursts, which are then clipped.
         x_ip, x_ipe, x = (each[:: self.options.identity_every] for each in (x_ip, x_ipe, x))

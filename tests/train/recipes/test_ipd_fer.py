@@ -169,6 +169,13 @@ def test_l_id_may_be_taken_on_every_third_face(data, tiny_data, monkeypatch):
     assert len(seen[1]) == 6, "x_ip and x_ipe of the same three"
 
 
+def test_l_id_may_count_from_a_later_step_on(data, tiny_data):
+    recipe = make_recipe(data, tiny_data, identity_from=0.1)  # of 30 steps
+    batch = make_batch(recipe, data)
+    found = [float(recipe.step(batch)["identity"]) for _ in range(4)]
+    assert found[:3] == [0, 0, 0] and found[3] > 0
+
+
 def test_the_generator_is_to_make_the_prepared_face_mirrored_where_x_is(data, tiny_data):
     only_mirrored = Augmentation(rotation=0, shift=0, zoom=0, light=0, erase=0, blur=0)
     recipe = make_recipe(data, tiny_data, augmentation=only_mirrored)
