@@ -18,6 +18,7 @@ from engine.output import printing
 from realtime.detection.mtcnn import Detector, DetectorError
 from realtime.faces import EXPRESSIONS
 from realtime.measure.clips import clip_table
+from realtime.measure.expressions import expression_table
 from realtime.measure.london import CHANGES, Camera, Person, Readings, people
 from realtime.recognise import Recogniser
 from realtime.reference import Form, Population, Reference, ReferenceFileError
@@ -46,6 +47,8 @@ class Options:
 
     london: Path
     """The folder of the London set."""
+    data: Path | None = None
+    """A prepared folder, for what a reference does to other expressions than smiles."""
     model: str = "ipd_fer"
     precision: str = "auto"
     variants: int = 24
@@ -79,6 +82,8 @@ def neutral_command(arguments: list[str]) -> int:
             print(recogniser.session.description)
             population = Population.of(recogniser.session)
             _tables(options, population, Camera(detector, recogniser, options.seed))
+            if options.data:
+                expression_table(population, recogniser, options.data)
     except (DetectorError, EngineError, ReferenceFileError) as error:
         print(error, file=sys.stderr)
         return 1
