@@ -26,10 +26,12 @@ within a person, B_k² = S_k² − W_k² between people; V_k² the variance of t
 EVIDENCE, since frames of two seconds resemble each other)::
 
     r_k  = m_k + (mean_k − m_k) · n B² / (n B² + W²)
-    s_k² = (PRIOR · W² + n V²) / (PRIOR + n) + W² B² / (n B² + W²) + T_k² · (turn / 10°)²
+    s_k² = (PRIOR · W² + n V²) / (PRIOR + n) + W² B² / (n B² + W²)
+           + (DOUBT · T_k · turn / 10°)²
 
 With n = 0 they are m and S and v_k is u_k: the reading of a stranger is the network's own. The last
-term is for a head that has turned from where it was, by more than a free few degrees.
+term is for a head that has turned from where it was, by more than a free degree. T is what a turn
+adds on average, and so too little for many a face: DOUBT makes up for it.
 
 The population's numbers come from a file beside the model, see :class:`Population`.
 """
@@ -67,15 +69,16 @@ _CENTRED = 1e-3
 class Form:
     """The few constants of the formula, see above.
 
-    cap: CAP. share: of the normalising constant. evidence: EVIDENCE. prior: PRIOR. turn_free:
-    degrees of turn that cost nothing, since the measured pose itself is off by as much.
+    cap: CAP. share: of the normalising constant. evidence: EVIDENCE. prior: PRIOR. doubt: DOUBT.
+    turn_free: degrees of turn that cost nothing, since the measured pose wavers by as much.
     """
 
     cap: float = 6.0
     share: float = 0.5
     evidence: int = 12
     prior: int = 30
-    turn_free: float = 5.0
+    doubt: float = 1.5
+    turn_free: float = 1.0
 
 
 def centred_logits(probabilities: np.ndarray) -> np.ndarray:
@@ -208,7 +211,7 @@ class Reference:
             moved - moved[0],
             own + within * between / told,
             known.rest_spread**2,
-            known.turn**2,
+            (self.form.doubt * known.turn) ** 2,
             span,
         )
         rows = (_Row(*values) for values in np.column_stack(columns)[1:].tolist())

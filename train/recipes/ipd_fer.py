@@ -26,7 +26,7 @@ from train.data.batches import Arrays, Batch
 from train.data.identity import identity_features, identity_of
 from train.data.prepared import PreparedFaces
 from train.errors import UserError
-from train.networks.decoder import Decoder
+from train.networks.decoder import Decoder, Upsampling
 from train.networks.encoders import common_input
 from train.networks.face_model import ExpressionBranch, build_face_model
 from train.networks.identity import load_identity
@@ -51,6 +51,8 @@ class IpdFerOptions:
     """Network of E_pose, for faces of the same size and colours; the paper's is resnet18."""
     decoder_width: Count | None = None
     """Of G_dec, whose channels fall from 8 times to half of it; that of --network by default."""
+    upsampling: Upsampling = "transposed"
+    """How G_dec enlarges; transposed is the paper's, see train.networks.decoder.Decoder."""
     initial: Path | None = None
     """Run folder whose best epoch E_exp, E_pose and D start from."""
     lambda1: NotNegative = 0.001
@@ -152,7 +154,9 @@ class IpdFer(Recipe):
         self.neutral = classes.index("neutral")
         self.model = build_face_model(self.architecture(options, len(classes)))
         width = options.decoder_width or spec.width
-        self.G_dec: nn.Module = Decoder(FEATURE_DIM, spec.channels, spec.size, width)
+        self.G_dec: nn.Module = Decoder(
+            FEATURE_DIM, spec.channels, spec.size, width, options.upsampling
+        )
         self.D: nn.Module = ExpressionBranch(options.network, len(classes), dropout=0.0)
         self.networks = nn.ModuleDict({"model": self.model, "G_dec": self.G_dec, "D": self.D})
         self.E_id = self.N = load_identity(options.identity)

@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from train.networks.decoder import SIDES, Decoder, DecoderBlock
 
@@ -35,6 +36,14 @@ def test_the_papers_decoder_makes_112_px_in_colour_by_doubling():
 def test_no_face_of_a_batch_changes_another():
     decoder, features = Decoder(512, 1, 56, 32), torch.randn(3, 512)
     torch.testing.assert_close(decoder(features)[:1], decoder(features[:1]), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", SIDES)
+def test_enlarging_in_place_of_transposing_makes_the_same_sides(size):
+    decoder = Decoder(512, 1, size, 8, "resized")
+    kinds = {type(layer) for layer in decoder.modules()}
+    assert nn.InstanceNorm2d not in kinds and {nn.BatchNorm2d, nn.Upsample} <= kinds
+    assert decoder(torch.randn(2, 512)).shape == (2, 1, size, size)
 
 
 def test_another_size_is_refused():
