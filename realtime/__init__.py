@@ -7,7 +7,7 @@ A frame's way, room by room, from the ground floor up; an import goes only down:
   threads that read ahead and write behind. `clips/`: the clip that ships.
 - `sources/`: cameras, videos, streams and pictures as one iterator of frames. `smooth`: steady
   while a face is still, quick when it changes. `reference`: a face read against its person's own
-  rest, with `capture` and `number_file`.
+  rest, with `population`, `capture` and `number_file`. `head`: one that turns.
 - `detection/`: MTCNN finds faces, the finder and the tracker follow them.
 - `recognise`: the expression network on aligned faces. `neutral`: whose rest is known. `output/`:
   overlay, window, video, records. `habits`: what people try who know other programs.

@@ -18,12 +18,12 @@ from realtime.detection.mtcnn import DetectorError
 from realtime.habits import unknown_option
 from realtime.logs import logged
 from realtime.neutral import NeutralFaces
+from realtime.number_file import ReferenceFileError
 from realtime.options import Options, UsageError, check_outputs
 from realtime.output.files import SinkError
 from realtime.output.window import Window, display_problem
 from realtime.reader import FaceReader
 from realtime.reading import Reading
-from realtime.reference import ReferenceFileError
 from realtime.run import Run
 from realtime.sources.frame import SourceError
 from realtime.timing import StageTimer, table

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from realtime.faces import EXPRESSIONS, Face, HeadPose
-from realtime.reference import Population, Reference, centred_logits
+from realtime.population import Population, centred_logits
+from realtime.reference import Reference
 
 SECONDS = 2.0
 FRAMES = 20
@@ -161,7 +162,7 @@ class Adaptation:
         self._time: float | None = None
         self._before: HeadPose | None = None
         self._last: np.ndarray | None = None
-        self.reference = population.reference()
+        self.reference = Reference.of_nobody(population)
         """What has been learnt so far; at first it changes no reading."""
 
     def update(self, expression: np.ndarray, pose: HeadPose, time: float) -> Reference:

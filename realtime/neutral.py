@@ -10,7 +10,8 @@ import numpy as np
 
 from realtime.capture import Adaptation, Capture, Progress
 from realtime.faces import Face, HeadPose
-from realtime.reference import Population, Reference
+from realtime.population import Population
+from realtime.reference import Reference
 
 MOST = 16
 """Faces that have a reference at the same time; a later one takes the place of the oldest."""

@@ -16,8 +16,9 @@ from realtime.detection.mtcnn import Detector
 from realtime.faces import Face, HeadPose
 from realtime.networks import Networks
 from realtime.neutral import NeutralFaces
+from realtime.population import Population
 from realtime.recognise import Recogniser
-from realtime.reference import Population, Reference
+from realtime.reference import Reference
 from realtime.smooth import Smoother
 from realtime.sources.frame import Frame
 from realtime.timing import StageTimer

@@ -19,8 +19,9 @@ from engine.session import Session
 from realtime.habits import OF_READERS, unknown_arguments, unknown_attribute
 from realtime.networks import Networks
 from realtime.pipeline import FacePipeline
+from realtime.population import weights_of
 from realtime.reading import Reading, readings
-from realtime.reference import Reference, weights_of
+from realtime.reference import Reference
 from realtime.result import Result
 from realtime.results import Results
 from realtime.sources.camera import AS_IT_IS, CameraMode

@@ -33,7 +33,7 @@ With n = 0 they are m and S and v_k is u_k: the reading of a stranger is the net
 term is for a head that has turned from where it was, by more than a free degree. T is what a turn
 adds on average, and so too little for many a face: DOUBT makes up for it.
 
-The population's numbers come from a file beside the model, see :class:`Population`.
+The population's numbers come from a file beside the model, see realtime.population.
 """
 
 from __future__ import annotations
@@ -45,22 +45,11 @@ from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 
-from engine import registry
-from engine.session import Session
 from realtime.faces import EXPRESSIONS, HeadPose
-from realtime.number_file import (
-    ReferenceFileError,
-    broken,
-    listed,
-    numbers,
-    read_content,
-    write_numbers,
-)
-
-__all__ = ["Form", "Population", "Reference", "ReferenceFileError"]
+from realtime.number_file import broken, listed, numbers, read_content, write_numbers
+from realtime.population import LOG_SMALLEST, Population, centred_logits
 
 _CLASSES = len(EXPRESSIONS)
-_LOG_SMALLEST = 1e-30
 _CENTRED = 1e-3
 """Largest sum of a mean in a file; its numbers are rounded to six places."""
 
@@ -81,84 +70,15 @@ class Form:
     turn_free: float = 1.0
 
 
-def centred_logits(probabilities: np.ndarray) -> np.ndarray:
-    """c of this module, float64 (..., 8), of probabilities (..., 8)."""
-    logits = np.log(np.maximum(np.asarray(probabilities, dtype=np.float64), _LOG_SMALLEST))
-    return logits - logits.mean(axis=-1, keepdims=True)
-
-
 def _centred(probabilities: np.ndarray) -> list[float]:
     """The same of one face (8,), as plain numbers."""
-    logits = [math.log(max(value, _LOG_SMALLEST)) for value in probabilities.tolist()]
+    logits = [math.log(max(value, LOG_SMALLEST)) for value in probabilities.tolist()]
     mean = sum(logits) / _CLASSES
     return [logit - mean for logit in logits]
 
 
-def weights_of(session: Session) -> str:
-    """Hex sha256 of the fp32 file that the session's weights come from.
-
-    A quantised model shares the reference of the model it was made from: its centred logits of a
-    person's rest differ by 0.03 at most, a tenth of what rest wanders.
-    """
-    return session.metadata.get(registry.QUANTIZED_FROM, session.sha256)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Population:
-    """What one model says of resting and other faces of many people; all arrays float64 (8,).
-
-    model: hex sha256 of its fp32 file. rest, rest_spread: m and S of this module. wander: W.
-    turn: T, what 10 degrees add. strongest: c_k of the strongest usual expression k.
-    """
-
-    model: str
-    rest: np.ndarray
-    rest_spread: np.ndarray
-    wander: np.ndarray
-    turn: np.ndarray
-    strongest: np.ndarray
-
-    @classmethod
-    def of(cls, session: Session) -> Population:
-        """The population of an opened face model, from the file NAME.reference.json beside
-        NAME.onnx. ReferenceFileError where it is missing, broken or another model's."""
-        path = population_file(session.path)
-        if not path.is_file():
-            raise ReferenceFileError(
-                f"{path} is missing: make it with "
-                f"`python -m realtime.measure.population --model {session.path} --data PREPARED`."
-            )
-        return cls.load(path, weights_of(session))
-
-    @classmethod
-    def of_file(cls, model: str | Path = "ipd_fer") -> Population:
-        """The same of a model that nobody has opened: a file, or the name of a shipped one."""
-        file = registry.read(registry.find(model))
-        weights = file.metadata.get(registry.QUANTIZED_FROM, file.sha256)
-        return cls.load(population_file(file.path), weights)
-
-    @classmethod
-    def load(cls, path: Path, model: str) -> Population:
-        """Reads and checks the file; `model` is the hash that it must be of."""
-        content = read_content(path, "population", model)
-        vectors = {name: numbers(path, content, name, (_CLASSES,)) for name in _VECTORS}
-        spread, wander = vectors["rest_spread"], vectors["wander"]
-        if not (np.all(wander > 0) and np.all(spread > wander) and np.all(vectors["turn"] >= 0)):
-            raise ReferenceFileError(f"{path} holds spreads that cannot be: make it again.")
-        if not np.all(vectors["strongest"][1:] > vectors["rest"][1:]):
-            raise ReferenceFileError(f"{path} holds expressions weaker than rest: make it again.")
-        return cls(model, **vectors)
-
-    def save(self, path: Path) -> None:
-        vectors = {name: listed(getattr(self, name)) for name in _VECTORS}
-        write_numbers(path, "population", self.model, vectors)
-
-    def reference(self) -> Reference:
-        """The reference of somebody nothing is known about: it leaves every reading as it is."""
-        return Reference(self, self.rest, np.zeros((_CLASSES, _CLASSES)), 0, HeadPose(0, 0, 0))
-
-
-_VECTORS = ("rest", "rest_spread", "wander", "turn", "strongest")
+AHEAD = HeadPose(0.0, 0.0, 0.0)
+"""A head that is not turned."""
 
 
 class Rest(Protocol):
@@ -216,6 +136,11 @@ class Reference:
         )
         rows = (_Row(*values) for values in np.column_stack(columns)[1:].tolist())
         object.__setattr__(self, "_rows", tuple(rows))
+
+    @classmethod
+    def of_nobody(cls, population: Population) -> Reference:
+        """Of somebody nothing is known about: it leaves every reading as it is."""
+        return cls(population, population.rest, np.zeros((_CLASSES, _CLASSES)), 0, AHEAD)
 
     @overload
     @classmethod
@@ -328,14 +253,9 @@ class Reference:
             raise broken(path, "frames")
         mean = numbers(path, content, "mean", (_CLASSES,))
         covariance = numbers(path, content, "covariance", (_CLASSES, _CLASSES))
-        if abs(mean.sum()) > _CENTRED or np.abs(mean).max() > -math.log(_LOG_SMALLEST):
+        if abs(mean.sum()) > _CENTRED or np.abs(mean).max() > -math.log(LOG_SMALLEST):
             raise broken(path, "mean")
         pose = HeadPose(*numbers(path, content, "pose", (3,)).tolist())
         if not np.allclose(covariance, covariance.T) or np.any(np.diag(covariance) < 0):
             raise broken(path, "covariance")
         return cls(population, mean, covariance, frames, pose)
-
-
-def population_file(model: Path) -> Path:
-    """NAME.reference.json beside NAME.onnx or NAME.int8.onnx."""
-    return model.with_name(model.name.split(".")[0] + ".reference.json")

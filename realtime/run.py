@@ -18,6 +18,7 @@ from engine.contract import EngineError
 from engine.output import write
 from realtime.faces import Face
 from realtime.neutral import NeutralFaces
+from realtime.number_file import ReferenceFileError
 from realtime.output.files import SinkError, encoded
 from realtime.output.overlay import draw, in_mirror
 from realtime.output.records import CsvSink, JsonlSink
@@ -25,7 +26,7 @@ from realtime.output.summary import Summary
 from realtime.output.video import BackgroundVideo, VideoSink
 from realtime.output.window import HELP, Window
 from realtime.pipeline import FacePipeline
-from realtime.reference import Reference, ReferenceFileError
+from realtime.reference import Reference
 from realtime.sources.frame import Frame, Source
 from realtime.sources.live import NEWS, View
 

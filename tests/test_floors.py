@@ -31,6 +31,7 @@ FLOORS = {
     "realtime": [
         "clips faces align timing ahead head",
         "number_file",
+        "population",
         "sources smooth reference habits",
         "detection capture",
         "recognise output neutral",

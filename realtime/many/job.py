@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 from engine import registry
 from engine.contract import EngineError
-from realtime.reference import Population, Reference
+from realtime.population import Population
+from realtime.reference import Reference
 
 FORMAT = 2
 """Of the files: a later one may have other columns."""

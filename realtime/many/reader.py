@@ -16,7 +16,8 @@ from realtime.many.parts import merged, part_path, parts_folder, parts_of
 from realtime.many.table import FaceTable, is_made, new_table
 from realtime.networks import Networks
 from realtime.pipeline import FacePipeline
-from realtime.reference import Population, Reference
+from realtime.population import Population
+from realtime.reference import Reference
 from realtime.sources.frame import Source, SourceError
 from realtime.sources.video import VideoLimits, VideoSource
 from realtime.sources.video_part import VideoPart

@@ -22,7 +22,7 @@ from engine.contract import EngineError
 from realtime.detection.mtcnn import DetectorError
 from realtime.many.job import Job, Reading, made_by
 from realtime.many.reader import VideoReader
-from realtime.reference import ReferenceFileError
+from realtime.number_file import ReferenceFileError
 
 PATIENCE = 120
 """Seconds that one picture may take: FFmpeg can loop for hours over a few odd bytes."""

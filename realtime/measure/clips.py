@@ -14,7 +14,8 @@ from realtime.capture import Capture
 from realtime.faces import Face
 from realtime.measure.london import Camera, Person, Readings
 from realtime.measure.vary import lit, noisy
-from realtime.reference import Population, Reference
+from realtime.population import Population
+from realtime.reference import Reference
 from realtime.smooth import Smoother
 
 FPS = 30

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from engine.measure.face_data import read_faces
-from realtime.faces import EXPRESSIONS, HeadPose
+from realtime.faces import EXPRESSIONS
+from realtime.population import Population
 from realtime.recognise import Recogniser
-from realtime.reference import Population, Reference
+from realtime.reference import AHEAD, Reference
 
 BATCH = 64
 FRAMES = 60
@@ -25,7 +26,7 @@ def expression_table(population: Population, recogniser: Recogniser, folder: Pat
     """Prints recall by expression on the test faces of a prepared folder, without a reference, with
     nobody's and with the average rest. EngineError where the folder is not prepared."""
     probabilities, labels = _read(recogniser, folder)
-    nobody = population.reference()
+    nobody = Reference.of_nobody(population)
     average = Reference(population, population.rest, np.diag(population.wander**2), FRAMES, AHEAD)
     ways = {
         "the network alone": probabilities,
@@ -42,9 +43,6 @@ def expression_table(population: Population, recogniser: Recogniser, folder: Pat
         recall = [(said[labels == k] == k).mean() for k in known]
         cells = " | ".join(f"{each:.0%}" for each in recall)
         print(f"| {way} | {(said == labels).mean():.1%} | {changed:.1%} | {cells} |")
-
-
-AHEAD = HeadPose(0.0, 0.0, 0.0)
 
 
 def _read(recogniser: Recogniser, folder: Path) -> tuple[np.ndarray, np.ndarray]:

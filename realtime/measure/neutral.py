@@ -20,8 +20,10 @@ from realtime.faces import EXPRESSIONS
 from realtime.measure.clips import clip_table
 from realtime.measure.expressions import expression_table
 from realtime.measure.london import CHANGES, Camera, Person, Readings, people
+from realtime.number_file import ReferenceFileError
+from realtime.population import Population
 from realtime.recognise import Recogniser
-from realtime.reference import Form, Population, Reference, ReferenceFileError
+from realtime.reference import Form, Reference
 
 Reader = Callable[[int, Readings], np.ndarray]
 """Number of the person and pictures of it → probabilities (n, 8)."""
@@ -203,7 +205,7 @@ def _fitted(own: list[Reference], form: Form) -> Reader:
 def readers(population: Population, seen: list[Seen], half: list[np.ndarray]) -> dict[str, Reader]:
     """The ways to read a face that are compared."""
     own = references(population, seen, half)
-    stranger = population.reference()
+    stranger = Reference.of_nobody(population)
     return {
         "the network alone": lambda i, shown: shown.probabilities,
         "nobody's reference": lambda i, shown: read(stranger, shown),

@@ -24,15 +24,10 @@ from realtime.align import TEMPLATE
 from realtime.faces import EXPRESSIONS
 from realtime.head import turned_head
 from realtime.measure.vary import moved_and_lit
+from realtime.number_file import ReferenceFileError
+from realtime.population import Population, centred_logits, population_file, weights_of
 from realtime.recognise import Recogniser
-from realtime.reference import (
-    Form,
-    Population,
-    ReferenceFileError,
-    centred_logits,
-    population_file,
-    weights_of,
-)
+from realtime.reference import Form
 
 BATCH = 64
 TURNS = ((15, 0), (-15, 0), (0, 12), (0, -12))

@@ -13,9 +13,9 @@ import gradio as gr
 
 from engine.contract import EngineError
 from realtime.faces import EXPRESSIONS
+from realtime.number_file import ReferenceFileError
 from realtime.output.files import SinkError
 from realtime.output.overlay import AXIS_COLORS, COLORS
-from realtime.reference import ReferenceFileError
 from realtime.web import checks, model
 from realtime.web.callers import Caller, address_of
 from realtime.web.networks import Networks

@@ -11,7 +11,8 @@ from realtime.__main__ import main
 from realtime.capture import CaptureError
 from realtime.faces import HeadPose
 from realtime.pipeline import open_pipeline
-from realtime.reference import Population, Reference
+from realtime.population import Population
+from realtime.reference import Reference
 from realtime.sources.frame import Frame
 from realtime.sources.open import open_source
 from tests.realtime.support.london import FAINT, filmed, needs_london, photograph

@@ -7,7 +7,8 @@ import pytest
 
 from realtime.faces import EXPRESSIONS
 from realtime.neutral import DONE_SHOWN, MOST, OFFERED, NeutralFaces
-from realtime.reference import Reference, ReferenceFileError
+from realtime.number_file import ReferenceFileError
+from realtime.reference import Reference
 from tests.realtime.support.media import make_face
 from tests.realtime.support.resting import FRONTAL, POPULATION, resting, shifted
 
@@ -84,7 +85,7 @@ def test_the_next_largest_face_does_not_inherit_it(neutral, reference):
 
 
 def test_several_people_have_one_each_and_their_number_is_bounded(neutral, reference):
-    other = POPULATION.reference()
+    other = Reference.of_nobody(POPULATION)
     neutral.give(reference, 1, "one")
     neutral.give(other, 2, "two")
     one, two = read(neutral, [seen(faint_smile(), 1), seen(faint_smile(), 2)])

@@ -9,7 +9,8 @@ from PIL import Image
 from engine.session import open_session
 from realtime import FaceReader, Reference
 from realtime.capture import CaptureError
-from realtime.reference import Population, ReferenceFileError
+from realtime.number_file import ReferenceFileError
+from realtime.population import Population
 from realtime.sources.open import open_source
 from tests.realtime.support.london import FAINT, filmed, needs_london, photograph
 from tests.realtime.support.media import write_video

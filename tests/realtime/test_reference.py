@@ -8,14 +8,9 @@ import pytest
 
 from engine.session import open_session
 from realtime.faces import EXPRESSIONS, HeadPose
-from realtime.reference import (
-    Population,
-    Reference,
-    ReferenceFileError,
-    centred_logits,
-    population_file,
-    weights_of,
-)
+from realtime.number_file import ReferenceFileError
+from realtime.population import Population, centred_logits, population_file, weights_of
+from realtime.reference import Reference
 from tests.realtime.support.resting import FRONTAL, MODEL, POPULATION, resting, shifted
 
 HAPPINESS = EXPRESSIONS.index("happiness")
@@ -28,7 +23,7 @@ def captured(random, offset=0.0, wander=0.2, frames=40):
 
 def test_nobodys_reference_leaves_every_reading_as_it_is():
     random = np.random.default_rng(0)
-    stranger = POPULATION.reference()
+    stranger = Reference.of_nobody(POPULATION)
     for given in random.dirichlet(np.full(8, 0.3), 200).astype(np.float32):
         np.testing.assert_allclose(stranger.read(given, HeadPose(30, 10, 0)), given, atol=2e-5)
 
@@ -219,7 +214,7 @@ def test_a_broken_or_hostile_file_gives_one_sentence(tmp_path, edit):
 @pytest.mark.parametrize("model", ["\x1b[31m" + "a" * 60, "a" * 12 + "\x1b[2J", "\ud800", 7])
 def test_no_control_character_of_a_file_reaches_the_terminal(tmp_path, model):
     path = tmp_path / "me.json"
-    POPULATION.reference().save(path)
+    Reference.of_nobody(POPULATION).save(path)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"model": model}))
     with pytest.raises(ReferenceFileError, match="another model") as caught:
         Reference.load(path, POPULATION)

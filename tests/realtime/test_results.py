@@ -84,7 +84,7 @@ def test_a_table_has_one_row_a_face_under_the_names_of_the_csv(kind):
 def test_a_table_of_faces_read_against_rest_has_their_columns():
     pytest.importorskip("pandas")
     reading = Reading(3)
-    reading.pipeline.neutral.use(POPULATION.reference())
+    reading.pipeline.neutral.use(Reference.of_nobody(POPULATION))
     table = results(reading).to_df()
     assert set(CsvSink.REFERENCE_COLUMNS) <= set(table.columns)
     assert table["reference"].to_list() == ["given"] * 3

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from realtime.neutral import NeutralFaces
+from realtime.number_file import ReferenceFileError
 from realtime.output.window import HELP
-from realtime.reference import Reference, ReferenceFileError
+from realtime.reference import Reference
 from realtime.run import Outputs, Run
 from realtime.sources.frame import Frame
 from realtime.sources.live import View

@@ -11,14 +11,16 @@ from realtime.faces import EXPRESSIONS
 from realtime.many.job import Reading
 from realtime.many.run import read_videos
 from realtime.many.table import read_table
-from realtime.reference import Population, Reference, ReferenceFileError
+from realtime.number_file import ReferenceFileError
+from realtime.population import Population
+from realtime.reference import Reference
 from tests.realtime.many.corpora import about
 
 
 def rest_of(path):
     """The rest of nobody in particular: what the population's mean is, but known of 50 frames."""
     known = Population.of_file()
-    nobody = known.reference()
+    nobody = Reference.of_nobody(known)
     rest = Reference(known, known.rest, nobody.covariance, 50, nobody.pose)
     rest.save(path)
     return rest

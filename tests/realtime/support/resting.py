@@ -3,7 +3,7 @@
 import numpy as np
 
 from realtime.faces import HeadPose
-from realtime.reference import Population, centred_logits
+from realtime.population import Population, centred_logits
 
 MODEL = "a" * 64
 FRONTAL = HeadPose(2.0, -3.0, 0.5)
