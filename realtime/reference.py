@@ -10,12 +10,11 @@ before, has to allow for all of them. Once the rest r and its spread s are known
 2. What the network took for the density of rest, N(m_k, S_k²) over people, is exchanged for the
    person's own, N(r_k, s_k²). By Bayes' rule the ratio of the two is added to the log odds::
 
-       v_k = u_k + min(CAP, SHARE · log(s_k / S_k) + ½ · max(d_k, 0)² · (1 / s_k² − 1 / S_k²))
+       v_k = u_k + min(CAP, log(s_k / S_k) + ½ · max(d_k, 0)² · (1 / s_k² − 1 / S_k²))
 
    and the answer is softmax(0, v_1, …, v_7). Only a rise of c_k speaks for k, so what is below
-   rest counts as at rest. The normalising constant log(s/S) enters by SHARE: the density of the
-   expression grows narrower too when the person is known, which takes back a part of it. CAP says
-   how sure one measurement can be; beyond it the network alone decides which expression it is.
+   rest counts as at rest. CAP says how sure one measurement can be; beyond it the network alone
+   decides which expression it is.
 
 c_k compares k with *all* others. A faint smile often shows less as a rise of happiness over neutral
 than as happiness rising while sadness and anger fall, and blur or bad light, which lift all
@@ -58,15 +57,14 @@ _CENTRED = 1e-3
 class Form:
     """The few constants of the formula, see above.
 
-    cap: CAP. share: of the normalising constant. evidence: EVIDENCE. prior: PRIOR. doubt: DOUBT.
+    cap: CAP. evidence: EVIDENCE. prior: PRIOR. doubt: DOUBT.
     turn_free: degrees of turn that cost nothing, since the measured pose wavers by as much.
     """
 
     cap: float = 6.0
-    share: float = 0.5
     evidence: int = 12
     prior: int = 30
-    doubt: float = 1.5
+    doubt: float = 2.0
     turn_free: float = 1.0
 
 
@@ -196,7 +194,7 @@ class Reference:
         for logit, row in zip(logits[1:], self._rows, strict=True):
             raised = max(logit - row.rest, 0.0)
             ratio = min((row.variance + turned * row.turn) / row.broad, 1.0)
-            exchange = self.form.share / 2 * math.log(ratio)
+            exchange = math.log(ratio) / 2
             exchange += raised * raised * (1 / ratio - 1) / (2 * row.broad)
             odds.append(logit - neutral + row.offset + min(exchange, self.form.cap))
         largest = max(odds)

@@ -30,10 +30,8 @@ Reader = Callable[[int, Readings], np.ndarray]
 
 HAPPINESS = EXPRESSIONS.index("happiness")
 FORMS = [
-    Form(cap=cap, share=share, prior=prior)
-    for cap, share, prior in itertools.product(
-        (4.0, 6.0, 9.0), (0.25, 0.5, 0.75, 1.0), (12, 30, 60)
-    )
+    Form(cap=cap, prior=prior)
+    for cap, prior in itertools.product((3.0, 4.0, 6.0, 9.0), (12, 30, 60, 120))
 ]
 """What is chosen from where the formula is fitted on other people."""
 FOLDS = 5
