@@ -19,10 +19,10 @@ TOLERANCES = {"fp32": 1e-4, "fp16": 0.02, "bf16": 0.05, "int8": 0.07}
 """Precision → largest difference that passes, as a part of an output's largest value or of 1.
 
 INT8 passes where it is no further off than the shipped model's is on real faces when the processor
-computes it right: over 2000 aligned FERPlus test faces, three at a time, by 0.011 in half of the
-cases, by 0.034 at most in 99 of 100 and by 0.067 at most in all (6.7 percentage points of a
-probability; of an angle 0.7°). On the drawn faces that is 0.030. An instruction whose sums stop at
-a quarter of 16 bits comes to 0.72 there; on real faces the mean error in pose is three times as
+computes it right: over 1998 aligned FERPlus test faces, three at a time, by 0.005 in half of the
+cases, by 0.042 at most in 99 of 100 and by 0.064 at most in all (6.4 percentage points of a
+probability; of an angle 0.7°). On the drawn faces that is 0.013. An instruction whose sums stop at
+a quarter of 16 bits comes to 0.55 there; on real faces the mean error in pose is three times as
 large with it."""
 
 PICTURES = 3
