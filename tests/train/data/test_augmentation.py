@@ -1,8 +1,9 @@
 import numpy as np
+import pytest
 import torch
 
 from tests.train.training import STILL
-from train.data.augmentation import Augmentation, Augmenter, coarser, elsewhere, stretched
+from train.data.augmentation import Augmentation, Augmenter, blurred, coarser, covered, elsewhere, stretched
 
 
 def arrow(size: int = 56) -> torch.Tensor:
@@ -83,3 +84,30 @@ def test_a_stretched_face_stays_where_it_is():
     assert across.abs().max() < 8, "a few pixels, no shift"
     assert mass.std() > 1, "wider and narrower ones"
     assert torch.equal(stretched(pixels, strength=0.0), pixels)
+
+
+def test_what_is_covered_is_one_grey_rectangle_of_no_more_than_the_share():
+    torch.manual_seed(0)
+    pixels = torch.rand(64, 1, 56, 56)
+    changed = covered(pixels, 1.0, 0.4)
+    for before, after in zip(pixels, changed, strict=True):
+        rows, columns = torch.nonzero((before != after)[0], as_tuple=True)
+        if len(rows):
+            top, bottom, left, right = rows.min(), rows.max(), columns.min(), columns.max()
+            inside = after[0, top : bottom + 1, left : right + 1]
+            assert inside.std() == pytest.approx(0, abs=1e-6) and inside.numel() < 0.45 * 56 * 56
+    areas = (changed != pixels).float().mean(dim=(1, 2, 3))
+    assert areas.max() > 0.3 and areas.min() < 0.1
+    assert torch.equal(covered(pixels, 0.0, 0.4), pixels)
+    assert 10 < (covered(pixels, 0.5, 0.4) != pixels).any(dim=(1, 2, 3)).sum() < 54
+
+
+@pytest.mark.parametrize("size", [56, 112])
+def test_a_blur_is_as_strong_for_faces_of_any_size(size):
+    torch.manual_seed(0)
+    edge = torch.zeros(200, 1, size, size)
+    edge[..., size // 2 :] = 1
+    slope = blurred(edge, 1.0)[:, 0, size // 2, :].diff(dim=1).max(dim=1).values
+    widths = 1 / slope / size  # √(2π) standard deviations, as a share of the side
+    assert 0.035 < widths.max() < 0.065 and widths.min() < 0.025
+    assert torch.equal(blurred(edge, 0.0), edge)
