@@ -60,14 +60,12 @@ def measure_turned(runs: tuple[Path, ...], data: PreparedFaces, split: str, devi
     for angle in progress(ANGLES, desc="Turned", unit="angle"):
         sides = [turned_faces(chosen.faces, side) for side in sorted({angle, -angle})]
         for run in runs:
-            said, label = [], []
-            for faces in sides:
-                predicted = predict_run(
-                    run, dataclasses.replace(chosen, faces=faces), split, device
-                )
-                said.append(predicted.found.probabilities)
-                label.append(chosen.label)
-            scores = expression_scores(np.concatenate(said), np.concatenate(label))
+            said = [
+                predict_run(run, dataclasses.replace(chosen, faces=faces), split, device)
+                for faces in sides
+            ]
+            probabilities = np.concatenate([each.found.probabilities for each in said])
+            scores = expression_scores(probabilities, np.tile(chosen.label, len(sides)))
             keys = ("accuracy", "mean_class_accuracy")
             found[str(run)][str(angle)] = {key: scores[key] for key in keys}
     for run in runs:
