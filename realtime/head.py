@@ -24,13 +24,14 @@ def turned_head(image: np.ndarray, landmarks: np.ndarray, yaw: float, pitch: flo
     inside = np.clip((1.25 - (x / axes[0]) ** 2 - (y / axes[1]) ** 2) / 0.5, 0, 1)
     map_x = columns + (from_x - x) * inside
     map_y = rows + (from_y - y) * inside
-    return cv2.remap(
+    turned = cv2.remap(
         image,
         map_x.astype(np.float32),
         map_y.astype(np.float32),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
+    return turned.reshape(image.shape)  # OpenCV drops a single channel
 
 
 def turned_landmarks(landmarks: np.ndarray, yaw: float, pitch: float) -> np.ndarray:

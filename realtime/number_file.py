@@ -31,20 +31,31 @@ def listed(values) -> list[float]:
     return [round(float(value), 6) for value in values]
 
 
-def write_numbers(path: Path, kind: str, model: str, content: dict) -> None:
-    """Writes `content` with a head that says what it is; EngineError where it cannot be."""
+def as_text(kind: str, model: str, content: dict) -> str:
+    """`content` with a head that says what it is, as a file has it."""
     head = {"kind": kind, "format": FORMAT, "model": model, "expressions": list(EXPRESSIONS)}
-    write(path, (json.dumps(head | content, indent=1) + "\n").encode())
+    return json.dumps(head | content, indent=1) + "\n"
 
 
-def read_content(path: Path, kind: str, model: str) -> dict:
-    """The content of a file that is of this kind, format and model; else ReferenceFileError."""
+def write_text(path: Path, text: str) -> None:
+    """The file appears whole or not at all; EngineError where it cannot be written."""
+    write(path, text.encode())
+
+
+def read_text(path: Path) -> str:
+    """What is in a file, as far as it can be a good one; ReferenceFileError where it cannot."""
     try:
         with path.open("rb") as file:
-            raw = file.read(LARGEST + 1)
-        content = json.loads(raw) if len(raw) <= LARGEST else None
+            return file.read(LARGEST + 1).decode(errors="replace")
     except OSError as error:
         raise ReferenceFileError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def content_of(text: str, path: Path, kind: str, model: str) -> dict:
+    """The content of what :func:`read_text` found in `path`, where that is of this kind, format and
+    model; else ReferenceFileError."""
+    try:
+        content = json.loads(text) if len(text) <= LARGEST else None
     except (ValueError, RecursionError) as error:
         raise ReferenceFileError(f"{path} is no {kind}: it is not a whole JSON file.") from error
     if not isinstance(content, dict) or content.get("kind") != kind:

@@ -16,7 +16,6 @@ from realtime.detection.mtcnn import Detector
 from realtime.faces import Face, HeadPose
 from realtime.networks import Networks
 from realtime.neutral import NeutralFaces
-from realtime.population import Population
 from realtime.recognise import Recogniser
 from realtime.reference import Reference
 from realtime.smooth import Smoother
@@ -59,7 +58,7 @@ class FacePipeline:
         self._last: dict[int | None, tuple[np.ndarray, HeadPose]] = {}
         self.finder = FaceFinder(detector, self.timer, still, alone=alone)
         self.recogniser = recogniser
-        self.neutral = NeutralFaces(lambda: Population.of(recogniser.session))
+        self.neutral = NeutralFaces(lambda: recogniser.population)
 
     def process(self, frame: Frame) -> list[Face]:
         """The faces of the next frame, largest first, with id, expression and pose."""

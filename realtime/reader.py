@@ -182,23 +182,15 @@ class FaceReader:
         this reader reads, but in processes with networks of their own; see
         :func:`realtime.many.run.read_videos`, which says what is resumed and what it raises.
 
-        With :attr:`neutral` the largest face of each video is read against it; ``neutral.json`` in
-        `output` says which that was."""
+        With :attr:`neutral` the largest face of each video's first frame that shows one is read
+        against it, until it is lost."""
         # Here, as both load what only they need.
         from realtime.many.job import Reading as Job
         from realtime.many.run import read_videos
 
-        asked = Job(**self._asked, neutral=self._kept_neutral(Path(output)))
+        asked = Job(**self._asked, neutral=self._neutral)
         paths = [os.fspath(source) for source in sources]
         return read_videos(paths, os.fspath(output), reading=asked, workers=workers, ray=ray)
-
-    def _kept_neutral(self, folder: Path) -> Path | None:
-        """The file that processes of their own find :attr:`neutral` in."""
-        if self._neutral is None:
-            return None
-        path = folder / "neutral.json"
-        self._neutral.save(path)
-        return path
 
     def readings(
         self, sources: list[Single], part: Part = WHOLE, camera: CameraMode = AS_IT_IS

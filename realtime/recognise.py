@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from engine.contract import EngineError
 from engine.session import Session, open_session
 from realtime.align import FACE_SIZE
 from realtime.faces import EXPRESSIONS, HeadPose
+from realtime.population import Population
 
 
 class Recogniser:
@@ -36,6 +38,11 @@ class Recogniser:
         except BaseException:
             self.session.close()
             raise
+
+    @cached_property
+    def population(self) -> Population:
+        """What the model says of many people. ReferenceFileError where its file is missing."""
+        return Population.of(self.session)
 
     def recognise(
         self, crops: np.ndarray, rotations: list[float]

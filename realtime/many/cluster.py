@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import threading
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.contract import EngineError
-from realtime.many.job import Job, Outcome, Reading, made_by
+from realtime.many.job import CheckedReading, Job, Outcome, made_by
 from realtime.many.pool import TRIES
 from realtime.many.reader import VideoReader
 from realtime.many.worker import PATIENCE, alarm
@@ -120,7 +121,7 @@ class Reader:
     """The actor: a batch of one job in, its outcome out."""
 
     def __init__(self, setup: dict[str, Any]):
-        reading = Reading.of(setup["reading"])
+        reading = CheckedReading.of(setup["reading"])
         made = made_by(reading)
         if made != setup["made_by"]:
             raise EngineError("A machine of the cluster has other models, or another version.")
@@ -163,4 +164,4 @@ def _own_way_to_end() -> Iterator[None]:
 def _last_line(error: Exception) -> str:
     """What went wrong, of the many lines that Ray wraps it in."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1].removeprefix("engine.contract.EngineError: ") if lines else repr(error)
+    return re.sub(r"^[\w.]+Error: ", "", lines[-1]) if lines else repr(error)

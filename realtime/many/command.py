@@ -24,6 +24,9 @@ class VideosOptions(Reading):
 
     sources: tyro.conf.Positional[tuple[str, ...]]
     """Videos, patterns ("clips/*.mp4") and folders with all below them."""
+    neutral: Path | None = None
+    """Reference of a resting face (.json): read against it is the largest face of the first frame
+    of each video that shows one, until it is lost."""
     output: Path
     """Folder for the files: NAME.parquet for each video, NAME as below its source."""
     workers: int | None = None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from engine import registry
 from engine.contract import EngineError
-from realtime.population import Population
+from realtime.number_file import read_text
+from realtime.population import Population, population_file
 from realtime.reference import Reference
 
 FORMAT = 2
@@ -30,8 +31,9 @@ class Reading:
     """Keep only this many faces, the largest."""
     smoothing: float = 1.0
     """0 takes every frame by itself, larger is steadier."""
-    neutral: Path | None = None
-    """Reference of a resting face (.json), against which the largest face of each video is read."""
+    neutral: str | Path | Reference | None = None
+    """Reference of a resting face, or its file (.json): read against it is the largest face of the
+    first frame that shows one, until it is lost."""
     adapt: bool = False
     """Learn every face's rest slowly by itself; a faint expression held for minutes is lost."""
     part: float | None = None
@@ -45,14 +47,31 @@ class Reading:
     detector_precision: Literal["auto", "fp32", "fp16", "bf16"] = "auto"
     """How the networks that find faces compute."""
 
-    def message(self) -> dict[str, Any]:
-        """As JSON has it."""
-        return asdict(self) | {"neutral": self.neutral and str(self.neutral)}
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A reference on its way to other processes. name: what the tables call it. text: as its file
+    has it."""
+
+    name: str
+    text: str
+
+    def reference(self, population: Population) -> Reference:
+        """ReferenceFileError where it belongs to another model."""
+        return Reference.of_text(self.text, Path(self.name), population)
+
+
+@dataclass(frozen=True)
+class CheckedReading(Reading):
+    """A reading that other processes can do: `rest` is what `neutral`, now None, stood for."""
+
+    rest: Rest | None = None
 
     @classmethod
-    def of(cls, message: dict[str, Any]) -> Reading:
-        neutral = message["neutral"]
-        return cls(**{**message, "neutral": neutral and Path(neutral)})
+    def of(cls, message: dict[str, Any]) -> CheckedReading:
+        """Of what asdict made of one, as JSON has it."""
+        rest = message["rest"]
+        return cls(**{**message, "rest": rest and Rest(**rest)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +123,20 @@ class Outcome:
         return cls(**{**message, "job": Job.of(message["job"]), "parts": parts})
 
 
-def made_by(reading: Reading) -> dict[str, Any]:
+def made_by(reading: CheckedReading) -> dict[str, Any]:
     """What the files of a reading are made by: with the same, a video need not be read again.
 
-    EngineError where a model cannot be read.
+    EngineError where a model cannot be read, ReferenceFileError where its population cannot.
     """
     path = registry.find(reading.model)
-    options = {key: value for key, value in reading.message().items() if key != "model"}
-    if reading.neutral:
+    options = {each.name: getattr(reading, each.name) for each in fields(Reading)}
+    del options["model"]
+    if reading.rest:
         # By its content: another face may come under the same name.
-        options["neutral"] = hashlib.sha256(reading.neutral.read_bytes()).hexdigest()
+        options["neutral"] = hashlib.sha256(reading.rest.text.encode()).hexdigest()
+    if reading.rest or reading.adapt:
+        population = read_text(population_file(path))
+        options["population"] = hashlib.sha256(population.encode()).hexdigest()
     networks = registry.networks()
     detectors = {m.path.stem: m.sha256 for m in networks if m.path.stem.startswith("mtcnn")}
     return {
@@ -142,9 +165,9 @@ def _version() -> str:
         return "not installed"
 
 
-def checked(reading: Reading) -> Reading:
-    """The reading, its files as other processes find them. EngineError or ReferenceFileError where
-    it cannot be."""
+def checked(reading: Reading) -> CheckedReading:
+    """The reading as other processes can do it. EngineError or ReferenceFileError where nobody
+    can."""
     if not 0 <= reading.smoothing < float("inf"):
         raise EngineError(f"--smoothing {reading.smoothing}: give 0 or more.")
     if reading.part is not None and not reading.part > 0:
@@ -155,9 +178,20 @@ def checked(reading: Reading) -> Reading:
             "out --part, or --neutral and --adapt."
         )
     path = registry.find(reading.model)
+    found = {each.name: getattr(reading, each.name) for each in fields(Reading)}
     if path.parent != registry.MODELS:
-        reading = replace(reading, model=str(path.resolve()))
-    if reading.neutral:
-        Reference.load(reading.neutral, Population.of_file(path))
-        reading = replace(reading, neutral=reading.neutral.absolute())
-    return reading
+        found["model"] = str(path.resolve())
+    if reading.neutral is None:
+        return CheckedReading(**found)
+    rest = _rest(reading.neutral, Population.of_file(path))
+    return CheckedReading(**found | {"neutral": None}, rest=rest)
+
+
+def _rest(neutral: str | Path | Reference, population: Population) -> Rest:
+    if isinstance(neutral, Reference):
+        name, text, path = "given", neutral.as_text(), Path("neutral")
+    else:
+        path = Path(neutral)
+        name, text = path.name, read_text(path)
+    Reference.of_text(text, path, population)
+    return Rest(name, text)

@@ -11,13 +11,11 @@ from typing import Any
 import cv2
 
 from engine.contract import EngineError
-from realtime.many.job import Job, Outcome, Part, Reading, source_of, table_path
+from realtime.many.job import CheckedReading, Job, Outcome, Part, source_of, table_path
 from realtime.many.parts import merged, part_path, parts_folder, parts_of
 from realtime.many.table import FaceTable, is_made, new_table
 from realtime.networks import Networks
 from realtime.pipeline import FacePipeline
-from realtime.population import Population
-from realtime.reference import Reference
 from realtime.sources.frame import Source, SourceError
 from realtime.sources.video import VideoLimits, VideoSource
 from realtime.sources.video_part import VideoPart
@@ -37,7 +35,7 @@ class VideoReader:
 
     def __init__(
         self,
-        reading: Reading,
+        reading: CheckedReading,
         output: str | Path,
         made_by: dict[str, Any],
         watch: Callable[[], None] = lambda: None,
@@ -56,8 +54,7 @@ class VideoReader:
         )
         session = self._networks.recogniser.session
         self._about = made_by | {"engine": session.description}
-        self._population = Population.of(session) if reading.neutral or reading.adapt else None
-        self._rest = reading.neutral and Reference.load(reading.neutral, self._population)
+        self._rest = reading.rest and reading.rest.reference(self._networks.recogniser.population)
 
     def do(self, job: Job) -> Outcome:
         """What came of a job; what is wrong with its video is said there, not raised."""
@@ -125,8 +122,8 @@ class VideoReader:
         detector, recogniser = self._networks.detector, self._networks.recogniser
         pipeline = FacePipeline(detector, recogniser, self._reading.smoothing, alone=True)
         pipeline.neutral.adapt = self._reading.adapt
-        if self._rest and self._reading.neutral:
-            pipeline.neutral.give(self._rest, name=self._reading.neutral.name)
+        if self._rest and self._reading.rest:
+            pipeline.neutral.give(self._rest, name=self._reading.rest.name)
         frames, time, problem = 0, 0.0, None
         try:
             for frame in source:

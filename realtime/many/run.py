@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -69,18 +69,18 @@ def read_videos(
     Ray on this machine alone; None for a pool of processes here. quiet: no progress on stderr.
 
     Raises SourceError where a source holds no videos, EngineError where a model cannot be run or a
-    file not be written, ReferenceFileError where `neutral` of the reading is none of the model's.
+    file not be written, ReferenceFileError where the `neutral` of `reading` is none of the model's.
     Whatever ends it, files are there whole or not at all.
 
     >>> report = read_videos(["recordings"], "faces")  # doctest: +SKIP
     """
     output = Path(output)
     videos = find_videos(sources)
-    reading = checked(reading)
+    ready = checked(reading)
     if workers is not None and workers < 1:
         raise EngineError(f"{workers} workers read nothing: give 1 or more.")
-    made = made_by(reading)
-    setup = {"reading": reading.message(), "output": str(output.absolute()), "made_by": made}
+    made = made_by(ready)
+    setup = {"reading": asdict(ready), "output": str(output.absolute()), "made_by": made}
     _make_folder(output)
     run = _Run(videos, output, made, Progress(len(videos), _size(videos), quiet))
     with closing(run), _workers(workers, ray, setup) as doing:

@@ -20,7 +20,7 @@ from dataclasses import asdict
 
 from engine.contract import EngineError
 from realtime.detection.mtcnn import DetectorError
-from realtime.many.job import Job, Reading, made_by
+from realtime.many.job import CheckedReading, Job, made_by
 from realtime.many.reader import VideoReader
 from realtime.number_file import ReferenceFileError
 
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def _work(setup: dict, lines: queue.Queue[str], tell) -> None:
-    reading = Reading.of(setup["reading"])
+    reading = CheckedReading.of(setup["reading"])
     progress = _Progress(tell)
     made = made_by(reading)
     if made != setup["made_by"]:

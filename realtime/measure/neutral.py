@@ -80,7 +80,7 @@ def neutral_command(arguments: list[str]) -> int:
             detector = Detector(min_face=80)
             stack.callback(detector.close)
             print(recogniser.session.description)
-            population = Population.of(recogniser.session)
+            population = recogniser.population
             _tables(options, population, Camera(detector, recogniser, options.seed))
             if options.data:
                 expression_table(population, recogniser, options.data)

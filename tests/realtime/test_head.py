@@ -14,6 +14,10 @@ def test_a_head_that_does_not_turn_stays_as_it_is():
     assert np.abs(difference).max() <= 2
 
 
+def test_a_grey_picture_keeps_its_channel():
+    assert turned_head(dots(TEMPLATE)[:, :, :1], TEMPLATE, 10, 0).shape[2:] == (1,)
+
+
 def test_the_nose_goes_where_the_face_turns():
     picture = dots(TEMPLATE[2:3])
     x, y = middle(picture)

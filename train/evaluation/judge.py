@@ -22,7 +22,7 @@ from train.data.examples import examples
 from train.data.prepared import PreparedFaces, read_prepared
 from train.errors import UserError
 from train.evaluation.generators import load_makers
-from train.evaluation.likeness import Likeness
+from train.evaluation.likeness import Likeness, same_person
 from train.evaluation.likeness import report as likeness_report
 from train.files import write_json
 from train.metrics import percent
@@ -127,6 +127,8 @@ class Judge:
     person."""
 
     def run(self) -> None:
+        if self.people and not self.likeness:
+            raise UserError("--people has nothing to compare without --likeness NETWORK.")
         network, config = load_model(self.judge)
         data = read_prepared(self.data)
         own = RunFolder(self.run_folder).config()["classes"]
@@ -136,7 +138,9 @@ class Judge:
         if not len(rows):
             raise UserError(f"{self.data} has no {self.split} faces.")
         verdict = Verdict(network, config["classes"])
-        likeness = Likeness(load_identity(self.likeness)) if self.likeness else None
+        likeness = self.likeness and Likeness(load_identity(self.likeness, "--likeness"))
+        people = self.people and read_prepared(self.people)
+        pairs = same_person(people) if people else None
         elsewhere = {"identity": self.identity, "faces": self.faces}
         recipe = load_makers(self.run_folder, Recipe, **elsewhere)  # type: ignore[type-abstract]
         for done in progress(range(0, len(rows), BATCH), desc="judging", unit="batch", leave=False):
@@ -149,8 +153,8 @@ class Judge:
         print(report(scores))
         found = {"judge": str(self.judge), "made": scores}
         if likeness:
-            if self.people:
-                likeness.add_people(read_prepared(self.people))
+            if people:
+                likeness.add_people(people, pairs)
             found["likeness"] = {"network": self.likeness, "cosines": likeness.scores()}
             print(f"\n{likeness_report(likeness.scores())}")
         path = self.run_folder / f"judged-{self.split}.json"

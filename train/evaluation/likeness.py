@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from train.data.prepared import PreparedFaces
+from train.errors import UserError
 from train.networks.face_input import FaceInput
 from train.networks.identity import Identity
 from train.recipes.described import Made
@@ -43,21 +44,30 @@ class Likeness:
             self._count(made.title, feature, self._input)
 
     @torch.no_grad()
-    def add_people(self, data: PreparedFaces) -> None:
-        """Each picture and the next of the same person, as small and as grey as the made faces."""
-        order = np.argsort(data.label, kind="stable")
-        pairs = [(a, b) for a, b in pairwise(order) if data.label[a] == data.label[b] >= 0]
+    def add_people(self, data: PreparedFaces, pairs: np.ndarray) -> None:
+        """Two pictures of a person each, as small and as grey as the made faces; pairs: as
+        :func:`same_person` gives them."""
         small = FaceInput(self.side, 1)
-        for one in torch.tensor(np.array(pairs)).split(32):
+        for one in torch.from_numpy(pairs).split(32):
             sides = [torch.from_numpy(np.array(data.faces[rows])) for rows in one.T.numpy()]
             self._count(SAME, *(self.network(small(side)) for side in sides))
 
     def _count(self, title: str, one: Tensor, other: Tensor) -> None:
-        self.cosines.setdefault(title, []).append(F.cosine_similarity(one, other))
+        if len(one):  # a single input has no other
+            self.cosines.setdefault(title, []).append(F.cosine_similarity(one, other))
 
     def scores(self) -> dict[str, float]:
         """Mean cosine by title."""
         return {title: float(torch.cat(each).mean()) for title, each in self.cosines.items()}
+
+
+def same_person(data: PreparedFaces) -> np.ndarray:
+    """Rows of each picture and the next of the same person, int64 (n, 2); UserError for none."""
+    order = np.argsort(data.label, kind="stable")
+    pairs = [(a, b) for a, b in pairwise(order) if data.label[a] == data.label[b] >= 0]
+    if not pairs:
+        raise UserError("--people has no two pictures of one person: give others.")
+    return np.array(pairs)
 
 
 def report(scores: dict[str, float]) -> str:

@@ -54,8 +54,8 @@ class Identity(nn.Module):
         return self.network(normalised(pixels).expand(-1, 3, -1, -1)) * self.scale
 
 
-def load_identity(spec: str) -> Identity:
-    """E_id by what ``--identity`` says; UserError where it cannot be had.
+def load_identity(spec: str, option: str = "--identity") -> Identity:
+    """E_id by what an option says; UserError where it cannot be had.
 
     spec: a file with the state dict of a :class:`MobileFaceNet`; ``mobilenet-vggface2`` or
     ``dlib``, looked for in data/identity; or ``facenet-casia`` or ``facenet-vggface2`` for the
@@ -64,21 +64,21 @@ def load_identity(spec: str) -> Identity:
     if spec in LICENSED:
         return Identity(load_licensed(spec), side=112, margin=0, scale=FEATURE_DIM**0.5)
     if spec not in FACENET:
-        return _load_mobilefacenet(Path(spec))
+        return _load_mobilefacenet(Path(spec), option)
     # Its features have length 1: this makes them as large as those they are added to.
     return Identity(load_facenet(spec), side=160, margin=0, scale=FEATURE_DIM**0.5)
 
 
-def _load_mobilefacenet(path: Path) -> Identity:
+def _load_mobilefacenet(path: Path, option: str) -> Identity:
     if not path.is_file():
         raise UserError(
-            f"--identity {path}: there is no such file; give a MobileFaceNet state dict, "
+            f"{option} {path}: there is no such file; give a MobileFaceNet state dict, "
             f"{' or '.join([*LICENSED, *FACENET])}."
         )
     try:
         network = read_mobilefacenet(path)
     except ValueError as error:
-        raise UserError(f"--identity {error}") from None
+        raise UserError(f"{option} {error}") from None
     return Identity(network, side=112, margin=MARGIN)
 
 

@@ -1,18 +1,23 @@
 """Many videos read against a resting face: the columns that hold it, and what cannot be."""
 
 import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
+from engine import registry
 from engine.contract import EngineError
 from realtime import FaceReader
 from realtime.__main__ import main
 from realtime.faces import EXPRESSIONS
-from realtime.many.job import Reading
+from realtime.many.job import CheckedReading, Job, Reading, checked, made_by
+from realtime.many.reader import VideoReader
 from realtime.many.run import read_videos
 from realtime.many.table import read_table
 from realtime.number_file import ReferenceFileError
-from realtime.population import Population
+from realtime.population import Population, population_file
 from realtime.reference import Reference
 from tests.realtime.many.corpora import about
 
@@ -63,7 +68,7 @@ def test_another_rest_under_the_same_name_is_read_again(short_clip, tmp_path):
     rest, output = tmp_path / "me.json", tmp_path / "faces"
 
     def read() -> int:
-        reading = Reading(neutral=rest)
+        reading = Reading(neutral=str(rest))
         return read_videos([short_clip], output, reading=reading, workers=1, quiet=True).read
 
     rest_of(rest)
@@ -72,13 +77,41 @@ def test_another_rest_under_the_same_name_is_read_again(short_clip, tmp_path):
     assert (read(), read()) == (1, 0)
 
 
+def test_another_population_of_the_model_is_read_with_again(short_clip, tmp_path):
+    shipped = registry.find("ipd_fer")
+    model = Path(shutil.copy(shipped, tmp_path))
+    population = Path(shutil.copy(population_file(shipped), tmp_path))
+
+    def read(**options) -> int:
+        reading = Reading(model=str(model), precision="fp32", **options)
+        return read_videos(
+            [short_clip], tmp_path / "f", reading=reading, workers=1, quiet=True
+        ).read
+
+    assert (read(adapt=True), read(adapt=True)) == (1, 0)
+    population.write_text(population.read_text().replace('"wander": [', '"wander":  ['))
+    assert (read(adapt=True), read(adapt=True)) == (1, 0)
+    population.unlink()
+    assert read() == 1
+
+
+def test_the_file_may_go_away_once_it_was_read(short_clip, tmp_path):
+    rest = tmp_path / "me.json"
+    rest_of(rest)
+    reading = checked(Reading(neutral=rest))
+    rest.unlink()
+    reading = CheckedReading.of(json.loads(json.dumps(asdict(reading))))
+    with VideoReader(reading, tmp_path, made_by(reading)) as reader:
+        assert reader.do(Job("face", str(short_clip))).written
+    assert read_table(tmp_path / "face.parquet").to_pylist()[0]["reference"] == "me.json"
+
+
 def test_a_reader_gives_its_own_rest(short_clip, tmp_path):
     with FaceReader(precision="fp32") as reader:
         reader.neutral = rest_of(tmp_path / "me.json")
         reader.videos([short_clip], tmp_path / "faces", workers=1)
     table = tmp_path / "faces" / f"{short_clip.name}.parquet"
-    assert read_table(table).to_pylist()[0]["reference"] == "neutral.json"
-    assert Reference.load(tmp_path / "faces/neutral.json").frames == 50
+    assert read_table(table).to_pylist()[0]["reference"] == "given"
     assert len(about(table)["options"]["neutral"]) == 64
 
 

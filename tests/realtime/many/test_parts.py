@@ -8,7 +8,7 @@ import pyarrow
 import pytest
 
 from realtime.many import parts
-from realtime.many.job import Job, Part, Reading, made_by, table_path
+from realtime.many.job import Job, Part, Reading, checked, made_by, table_path
 from realtime.many.parts import merged, part_path, parts_of
 from realtime.many.reader import VideoReader
 from realtime.many.run import read_videos
@@ -143,7 +143,7 @@ class Here:
     """Does jobs in this process. wrong: says that the last part cannot be read."""
 
     def __init__(self, output, wrong=False):
-        reading = Reading(part=16.0)
+        reading = checked(Reading(part=16.0))
         self._reader = VideoReader(reading, output, made_by(reading))
         self._jobs, self._wrong = [], wrong
 
@@ -180,7 +180,7 @@ def compare(path, folder, seconds: float) -> tuple[dict[str, float], list[float]
     that whole and parts took."""
     tables, took = [], []
     for part in (None, seconds):
-        reading = Reading(part=part)
+        reading = checked(Reading(part=part))
         output = folder / str(part)
         with VideoReader(reading, output, made_by(reading)) as reader:
             started = time.process_time()
