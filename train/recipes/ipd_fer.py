@@ -6,7 +6,7 @@ same pose, and f_id + f_pose + f_exp into the input. Only the two encoders and t
 
 Everything has the paper's name. E_exp with C_exp and E_pose with C_p are the branches of the model;
 E_id and N are one network. Lines 2 to 4 of Algorithm 1 are the updates of :meth:`IpdFer.step`, with
-the sums of equations 7, 11 and 12; the other equations are at the end. What the paper leaves open,
+the sums of equations 7, 11 and 12; the others are in ipd_fer_losses. What the paper leaves open,
 or prints in two ways, is decided in docs/choices.md and said here where it is done.
 """
 
@@ -19,7 +19,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from train.data.augmentation import Augmentation, Augmenter
 from train.data.batches import Arrays, Batch
@@ -33,7 +32,19 @@ from train.networks.identity import load_identity
 from train.networks.mobilefacenet import FEATURE_DIM
 from train.options import BelowOne, Count, NotNegative, Positive, Share
 from train.recipes.described import Made, Method
-from train.recipes.losses import labels, mixup, pose_error, soft_cross_entropy, used, yaw_bin_error
+from train.recipes.ipd_fer_losses import (
+    confusion_loss,
+    cosine_loss,
+    expression_loss,
+    identity_loss,
+    neutral_loss,
+    pose_loss,
+    real_loss,
+    reconstruction_loss,
+    synthesis_loss,
+    turn_loss,
+)
+from train.recipes.losses import labels, mixup, pose_error, used
 from train.recipes.recipe import Recipe, Update, fixed
 from train.recipes.schedules import ScheduleName
 from train.runs.initial import start_from
@@ -82,6 +93,9 @@ class IpdFerOptions:
     identity_from: Share = 0.0
     """Share of the training after which L_id counts, 0 as the paper has it: what G_dec makes at
     first is no face that N could know, and without L_id it learns sooner."""
+    pose_consistency: NotNegative = 0.0
+    """Weight of L_turn, which the paper does not have: the pose branch sees the input's angles in
+    x_ip. Without it only neutral faces tell f_pose, and not f_exp, to turn the head."""
     hard_labels: bool = True
     """Learn the majority's class; without, the distribution of the votes."""
     dropout: BelowOne = 0.0
@@ -189,6 +203,7 @@ class IpdFer(Recipe):
 
     def setup(self, fabric, steps: int) -> None:
         super().setup(fabric, steps)
+        self.lambda_turn = self.options.pose * self.options.pose_consistency
         self.identity_from = round(self.options.identity_from * steps)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
@@ -231,7 +246,7 @@ class IpdFer(Recipe):
         gradients here, which nobody applies). L_confusion has its β2 in L_G: the line prints
         L_G + β2 L_confusion, which would count it twice."""
         (λ1, λ2, λ3, λ4), (β1, β2) = self.options.lambdas(), self.options.betas()
-        f_id, C_p = sample.f_id, self.model.pose.classifier
+        λ_turn, f_id, C_p = self.lambda_turn, sample.f_id, self.model.pose.classifier
         f_exp, on_y = self.expression.describe(sample.x)  # E_exp and C_exp
         L_c, f_ip = expression_loss(on_y, sample.y), f_id
         if self.options.pose:
@@ -243,12 +258,13 @@ class IpdFer(Recipe):
         L_f_neu, L_f_exp = self._by_D(x_ip, x_ipe, sample.y) if λ1 or λ2 else (0.0, 0.0)
         L_id = self._identity(x_ip, x_ipe, sample.real) if λ3 else 0.0
         L_cos = cosine_loss(f_id, f_exp) if β1 else 0.0
+        L_turn = self._turned_alike(x_ip, sample.real) if λ_turn else 0.0
         L_G_ = λ1 * L_f_neu + λ2 * L_f_exp + λ3 * L_id + λ4 * L_recon  # eq. 11, L'_G
-        L_G = L_G_ + L_c + β1 * L_cos + β2 * L_confusion  # eq. 12
+        L_G = L_G_ + L_c + β1 * L_cos + β2 * L_confusion + λ_turn * L_turn  # eq. 12, and ours
         self.descend("G", L_G)
         return used(
             confusion=L_confusion, reconstruction=L_recon,
-            fake_neutral=L_f_neu, fake_expression=L_f_exp, identity=L_id,
+            fake_neutral=L_f_neu, fake_expression=L_f_exp, identity=L_id, turn=L_turn,
         )  # fmt: skip
 
     def _by_D(self, x_ip: Tensor, x_ipe: Tensor, y: Tensor) -> tuple[Tensor | float, ...]:
@@ -258,6 +274,14 @@ class IpdFer(Recipe):
             on_ip, on_ipe = D(torch.cat([x_ip, x_ipe])).chunk(2)
         L_f_neu = neutral_loss(on_ip, self.neutral) if λ1 else 0.0
         return L_f_neu, synthesis_loss(on_ipe, y) if λ2 else 0.0
+
+    def _turned_alike(self, x_ip: Tensor, x: Tensor) -> Tensor:
+        """L_turn: the angles that E_pose, fixed here, finds in x_ip and in the real face."""
+        with fixed(self.plain("model").pose) as E_pose, self.fabric.autocast():
+            with torch.no_grad():
+                *_, angles = E_pose(x)
+            *_, made = E_pose(x_ip)
+        return turn_loss(made, angles)
 
     def _identity(self, x_ip: Tensor, x_ipe: Tensor, x: Tensor) -> Tensor:
         """L_id of some of the faces; 0 as long as it does not count."""
@@ -298,41 +322,3 @@ class IpdFer(Recipe):
         if self.options.pose:
             yield Made("f_id + f_pose", G_dec(f_ip), neutral, x)
         yield Made("… + f_exp", G_dec(f_ip + self.model.expression.encoder(x)), label, x)
-
-
-def reconstruction_loss(x_ipe: Tensor, x_ip: Tensor, x: Tensor, neutral: Tensor) -> Tensor:
-    """L_recon, eq. 1: pixels (n, channels, size, size) in 0…1; neutral: bool (n,).
-
-    ‖·‖₁ is the mean over the pixels, as the weight of 10 in eq. 11 suggests.
-    """
-    expressive = (x_ipe - x).abs().mean(dim=(1, 2, 3))
-    still = (x_ip - x).abs().mean(dim=(1, 2, 3))
-    return expressive.mean() + (neutral * still).mean()
-
-
-def identity_loss(n_ipe: Tensor, n_ip: Tensor, n_x: Tensor) -> Tensor:
-    """L_id, eq. 2: features (n, 512) that N finds in both synthesised faces and in the real one."""
-    return (n_ipe - n_x).abs().mean() + (n_ip - n_x).abs().mean()
-
-
-def cosine_loss(f_id: Tensor, f_exp: Tensor) -> Tensor:
-    """L_cos, eq. 3: |cosine| between features (n, 512)."""
-    return F.cosine_similarity(f_id, f_exp, dim=1).abs().mean()
-
-
-def confusion_loss(logits: Tensor) -> Tensor:
-    """L_confusion, eq. 4: cross-entropy of C_p(f_exp), logits (n, 5), against equal shares."""
-    return -logits.float().log_softmax(dim=1).mean(dim=1).mean()
-
-
-expression_loss = real_loss = synthesis_loss = soft_cross_entropy
-"""L_exp, eq. 5: C_exp finds y in the input. L^r_exp, eq. 8: D finds it in real faces. L^f_exp,
-eq. 10: D finds it in x_ipe."""
-
-pose_loss = yaw_bin_error
-"""L_pose, eq. 6: C_p finds the bin of |yaw|. Faces of unknown pose do not count: our addition."""
-
-
-def neutral_loss(logits: Tensor, neutral: int) -> Tensor:
-    """L^f_neu, eq. 9: D calls x_ip neutral; neutral: that class's index."""
-    return -logits.float().log_softmax(dim=1)[:, neutral].mean()

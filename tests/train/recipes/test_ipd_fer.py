@@ -176,6 +176,30 @@ def test_l_id_may_count_from_a_later_step_on(data, tiny_data):
     assert found[:3] == [0, 0, 0] and found[3] > 0
 
 
+def test_l_turn_counts_where_it_is_asked_for_and_moves_no_statistics_of_e_pose(data, tiny_data):
+    recipe = make_recipe(data, tiny_data, pose_consistency=2.0)
+    sample = one_sample(recipe, data)
+    whole, losses = totals(recipe, sample), recipe.losses
+    recipe.lambda_turn = 0.0
+    less = totals(recipe, sample)
+    assert set(losses) - set(recipe.losses) == {"turn"} and losses["turn"] > 0
+    assert whole["G"] - less["G"] == pytest.approx(2 * losses["turn"].item(), rel=1e-2, abs=1e-5)
+
+    recipe.lambda_turn = 2.0
+    changed = changed_by(parts(recipe), lambda: recipe.update_G(sample))
+    assert changed == {"E_exp", "E_pose", "G_dec"}
+    assert recipe.model.pose.training
+    norms = [norm for norm in recipe.model.pose.modules() if isinstance(norm, nn.BatchNorm2d)]
+    before = [int(norm.num_batches_tracked) for norm in norms]
+    recipe._turned_alike(sample.x, sample.real)
+    assert [int(norm.num_batches_tracked) for norm in norms] == before
+
+
+def test_id_fer_has_no_l_turn(data, tiny_data):
+    recipe = make_recipe(data, tiny_data, pose=False, pose_consistency=2.0)
+    assert "turn" not in recipe.step(make_batch(recipe, data))
+
+
 def test_the_generator_is_to_make_the_prepared_face_mirrored_where_x_is(data, tiny_data):
     only_mirrored = Augmentation(rotation=0, shift=0, zoom=0, light=0, erase=0, blur=0)
     recipe = make_recipe(data, tiny_data, augmentation=only_mirrored)
