@@ -153,7 +153,7 @@ class Judge:
         print(report(scores))
         found = {"judge": str(self.judge), "made": scores}
         if likeness:
-            if people:
+            if people and pairs is not None:
                 likeness.add_people(people, pairs)
             found["likeness"] = {"network": self.likeness, "cosines": likeness.scores()}
             print(f"\n{likeness_report(likeness.scores())}")
