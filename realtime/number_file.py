@@ -31,31 +31,27 @@ def listed(values) -> list[float]:
     return [round(float(value), 6) for value in values]
 
 
-def as_text(kind: str, model: str, content: dict) -> str:
-    """`content` with a head that says what it is, as a file has it."""
+def write_numbers(path: Path, kind: str, model: str, content: dict) -> None:
+    """Writes `content` with a head that says what it is; EngineError where it cannot be."""
     head = {"kind": kind, "format": FORMAT, "model": model, "expressions": list(EXPRESSIONS)}
-    return json.dumps(head | content, indent=1) + "\n"
+    write(path, (json.dumps(head | content, indent=1) + "\n").encode())
 
 
-def write_text(path: Path, text: str) -> None:
-    """The file appears whole or not at all; EngineError where it cannot be written."""
-    write(path, text.encode())
-
-
-def read_text(path: Path) -> str:
-    """What is in a file, as far as it can be a good one; ReferenceFileError where it cannot."""
+def read_raw(path: Path) -> bytes:
+    """The bytes of a file, no more than tell that it is too large; ReferenceFileError where it
+    cannot be read."""
     try:
         with path.open("rb") as file:
-            return file.read(LARGEST + 1).decode(errors="replace")
+            return file.read(LARGEST + 1)
     except OSError as error:
         raise ReferenceFileError(f"{path} cannot be read: {error.strerror}.") from error
 
 
-def content_of(text: str, path: Path, kind: str, model: str) -> dict:
-    """The content of what :func:`read_text` found in `path`, where that is of this kind, format and
-    model; else ReferenceFileError."""
+def read_content(path: Path, kind: str, model: str) -> dict:
+    """The content of a file that is of this kind, format and model; else ReferenceFileError."""
+    raw = read_raw(path)
     try:
-        content = json.loads(text) if len(text) <= LARGEST else None
+        content = json.loads(raw) if len(raw) <= LARGEST else None
     except (ValueError, RecursionError) as error:
         raise ReferenceFileError(f"{path} is no {kind}: it is not a whole JSON file.") from error
     if not isinstance(content, dict) or content.get("kind") != kind:

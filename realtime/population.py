@@ -13,12 +13,10 @@ from engine.session import Session
 from realtime.faces import EXPRESSIONS
 from realtime.number_file import (
     ReferenceFileError,
-    as_text,
-    content_of,
     listed,
     numbers,
-    read_text,
-    write_text,
+    read_content,
+    write_numbers,
 )
 
 _CLASSES = len(EXPRESSIONS)
@@ -78,7 +76,7 @@ class Population:
     @classmethod
     def load(cls, path: Path, model: str) -> Population:
         """Reads and checks the file; `model` is the hash that it must be of."""
-        content = content_of(read_text(path), path, "population", model)
+        content = read_content(path, "population", model)
         vectors = {name: numbers(path, content, name, (_CLASSES,)) for name in _VECTORS}
         spread, wander = vectors["rest_spread"], vectors["wander"]
         if not (np.all(wander > 0) and np.all(spread > wander) and np.all(vectors["turn"] >= 0)):
@@ -89,7 +87,7 @@ class Population:
 
     def save(self, path: Path) -> None:
         vectors = {name: listed(getattr(self, name)) for name in _VECTORS}
-        write_text(path, as_text("population", self.model, vectors))
+        write_numbers(path, "population", self.model, vectors)
 
 
 _VECTORS = ("rest", "rest_spread", "wander", "turn", "strongest")

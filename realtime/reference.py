@@ -45,15 +45,7 @@ from typing import NamedTuple, Protocol, overload
 import numpy as np
 
 from realtime.faces import EXPRESSIONS, HeadPose
-from realtime.number_file import (
-    as_text,
-    broken,
-    content_of,
-    listed,
-    numbers,
-    read_text,
-    write_text,
-)
+from realtime.number_file import broken, listed, numbers, read_content, write_numbers
 from realtime.population import LOG_SMALLEST, Population, centred_logits
 
 _CLASSES = len(EXPRESSIONS)
@@ -232,22 +224,17 @@ class Reference:
         return (max(turn - self.form.turn_free, 0.0) / 10) ** 2
 
     def save(self, path: str | Path) -> None:
-        """Writes numbers alone, no picture, and not :attr:`form`, which is the program's; the file
-        appears whole or not at all."""
-        write_text(Path(path), self.as_text())
+        """Writes :meth:`content`, no picture; the file appears whole or not at all."""
+        write_numbers(Path(path), "reference", self.population.model, self.content())
 
-    def as_text(self) -> str:
-        """What :meth:`save` writes."""
-        return as_text(
-            "reference",
-            self.population.model,
-            {
-                "frames": self.frames,
-                "pose": listed([self.pose.yaw, self.pose.pitch, self.pose.roll]),
-                "mean": listed(self.mean),
-                "covariance": [listed(row) for row in self.covariance],
-            },
-        )
+    def content(self) -> dict:
+        """Its numbers, as JSON has them, without :attr:`form`, which is the program's."""
+        return {
+            "frames": self.frames,
+            "pose": listed([self.pose.yaw, self.pose.pitch, self.pose.roll]),
+            "mean": listed(self.mean),
+            "covariance": [listed(row) for row in self.covariance],
+        }
 
     @classmethod
     def load(cls, path: str | Path, population: Population | None = None) -> Reference:
@@ -256,12 +243,13 @@ class Reference:
         population: of the model that it must belong to; None takes that of the shipped model.
         """
         path = Path(path)
-        return cls.of_text(read_text(path), path, population or Population.of_file())
+        population = population or Population.of_file()
+        return cls.of(read_content(path, "reference", population.model), path, population)
 
     @classmethod
-    def of_text(cls, text: str, path: Path, population: Population) -> Reference:
-        """The reference in a text, which was found in `path`; as :meth:`load`."""
-        content = content_of(text, path, "reference", population.model)
+    def of(cls, content: dict, path: Path, population: Population) -> Reference:
+        """The reference that :meth:`content` was of; ReferenceFileError, which names `path`, where
+        it is of none."""
         frames = content.get("frames")
         if type(frames) is not int or not 0 <= frames <= 10**9:
             raise broken(path, "frames")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
@@ -44,7 +44,7 @@ def videos_command(arguments: list[str]) -> int:
     report = read_videos(
         options.sources,
         options.output,
-        reading=Reading(**{field.name: getattr(options, field.name) for field in fields(Reading)}),
+        reading=options,
         workers=options.workers,
         ray=options.ray,
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
 from engine import registry
 from engine.contract import EngineError
-from realtime.number_file import read_text
+from realtime.number_file import ReferenceFileError, read_content, read_raw
 from realtime.population import Population, population_file
 from realtime.reference import Reference
 
@@ -50,15 +51,14 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A reference on its way to other processes. name: what the tables call it. text: as its file
-    has it."""
+    """A reference of the model that is read, on its way to other processes. name: what the tables
+    call it. content: see :meth:`realtime.reference.Reference.content`."""
 
     name: str
-    text: str
+    content: dict[str, Any]
 
     def reference(self, population: Population) -> Reference:
-        """ReferenceFileError where it belongs to another model."""
-        return Reference.of_text(self.text, Path(self.name), population)
+        return Reference.of(self.content, Path(self.name), population)
 
 
 @dataclass(frozen=True)
@@ -129,14 +129,15 @@ def made_by(reading: CheckedReading) -> dict[str, Any]:
     EngineError where a model cannot be read, ReferenceFileError where its population cannot.
     """
     path = registry.find(reading.model)
-    options = {each.name: getattr(reading, each.name) for each in fields(Reading)}
-    del options["model"]
+    options = asdict(reading)
+    del options["model"], options["rest"]
     if reading.rest:
         # By its content: another face may come under the same name.
-        options["neutral"] = hashlib.sha256(reading.rest.text.encode()).hexdigest()
+        content = json.dumps(reading.rest.content, sort_keys=True)
+        options["neutral"] = hashlib.sha256(content.encode()).hexdigest()
     if reading.rest or reading.adapt:
-        population = read_text(population_file(path))
-        options["population"] = hashlib.sha256(population.encode()).hexdigest()
+        population = read_raw(population_file(path))
+        options["population"] = hashlib.sha256(population).hexdigest()
     networks = registry.networks()
     detectors = {m.path.stem: m.sha256 for m in networks if m.path.stem.startswith("mtcnn")}
     return {
@@ -189,9 +190,12 @@ def checked(reading: Reading) -> CheckedReading:
 
 def _rest(neutral: str | Path | Reference, population: Population) -> Rest:
     if isinstance(neutral, Reference):
-        name, text, path = "given", neutral.as_text(), Path("neutral")
-    else:
-        path = Path(neutral)
-        name, text = path.name, read_text(path)
-    Reference.of_text(text, path, population)
-    return Rest(name, text)
+        if neutral.population.model != population.model:
+            raise ReferenceFileError(
+                "The reference given belongs to another model: capture it anew."
+            )
+        return Rest("given", neutral.content())
+    path = Path(neutral)
+    content = read_content(path, "reference", population.model)
+    Reference.of(content, path, population)  # which tells what is wrong with it
+    return Rest(path.name, content)

@@ -121,6 +121,10 @@ class IpdFerOptions:
         """β1 and β2 of equation 12; ID-FER has no f_pose to confuse."""
         return self.cos * self.beta1, self.pose * self.confusion * self.beta2
 
+    def lambda_turn(self) -> float:
+        """Weight of L_turn; ID-FER has no f_pose to turn a head."""
+        return self.pose * self.pose_consistency
+
 
 @dataclass
 class Sample:
@@ -203,7 +207,6 @@ class IpdFer(Recipe):
 
     def setup(self, fabric, steps: int) -> None:
         super().setup(fabric, steps)
-        self.lambda_turn = self.options.pose * self.options.pose_consistency
         self.identity_from = round(self.options.identity_from * steps)
 
     def step(self, batch: Batch) -> dict[str, Tensor]:
@@ -246,7 +249,7 @@ class IpdFer(Recipe):
         gradients here, which nobody applies). L_confusion has its β2 in L_G: the line prints
         L_G + β2 L_confusion, which would count it twice."""
         (λ1, λ2, λ3, λ4), (β1, β2) = self.options.lambdas(), self.options.betas()
-        λ_turn, f_id, C_p = self.lambda_turn, sample.f_id, self.model.pose.classifier
+        λ_turn, f_id, C_p = self.options.lambda_turn(), sample.f_id, self.model.pose.classifier
         f_exp, on_y = self.expression.describe(sample.x)  # E_exp and C_exp
         L_c, f_ip = expression_loss(on_y, sample.y), f_id
         if self.options.pose:
@@ -277,7 +280,7 @@ class IpdFer(Recipe):
 
     def _turned_alike(self, x_ip: Tensor, x: Tensor) -> Tensor:
         """L_turn: the angles that E_pose, fixed here, finds in x_ip and in the real face."""
-        with fixed(self.plain("model").pose) as E_pose, self.fabric.autocast():
+        with fixed(self.model.pose) as E_pose, self.fabric.autocast():
             with torch.no_grad():
                 *_, angles = E_pose(x)
             *_, made = E_pose(x_ip)

@@ -178,14 +178,14 @@ def test_l_id_may_count_from_a_later_step_on(data, tiny_data):
 
 def test_l_turn_counts_where_it_is_asked_for_and_moves_no_statistics_of_e_pose(data, tiny_data):
     recipe = make_recipe(data, tiny_data, pose_consistency=2.0)
-    sample = one_sample(recipe, data)
+    sample, asked = one_sample(recipe, data), recipe.options
     whole, losses = totals(recipe, sample), recipe.losses
-    recipe.lambda_turn = 0.0
+    recipe.options = dataclasses.replace(asked, pose_consistency=0.0)
     less = totals(recipe, sample)
     assert set(losses) - set(recipe.losses) == {"turn"} and losses["turn"] > 0
     assert whole["G"] - less["G"] == pytest.approx(2 * losses["turn"].item(), rel=1e-2, abs=1e-5)
 
-    recipe.lambda_turn = 2.0
+    recipe.options = asked
     changed = changed_by(parts(recipe), lambda: recipe.update_G(sample))
     assert changed == {"E_exp", "E_pose", "G_dec"}
     assert recipe.model.pose.training
