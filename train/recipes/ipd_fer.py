@@ -95,7 +95,9 @@ class IpdFerOptions:
     first is no face that N could know, and without L_id it learns sooner."""
     pose_consistency: NotNegative = 0.0
     """Weight of L_turn, which the paper does not have: the pose branch sees the input's angles in
-    x_ip. Without it only neutral faces tell f_pose, and not f_exp, to turn the head."""
+    x_ip, and a head that looks ahead in x_i, which f_id alone makes of every fourth face. Without
+    it only neutral faces tell f_pose, and not f_exp, to turn the head, and nothing tells f_id not
+    to. L^f_neu counts for x_i then too."""
     hard_labels: bool = True
     """Learn the majority's class; without, the distribution of the votes."""
     dropout: BelowOne = 0.0
@@ -256,12 +258,14 @@ class IpdFer(Recipe):
             f_pose, L_pose, L_angles = self._see_pose(sample)  # E_pose and C_p
             L_c, f_ip = L_c + (L_pose + L_angles), f_id + f_pose  # eq. 7
         L_confusion = confusion_loss(C_p(f_exp)) if β2 else 0.0
-        x_ip, x_ipe = self.G_dec(torch.cat([f_ip, f_ip + f_exp])).chunk(2)
+        f_i = f_id[::4] if λ_turn else f_id[:0]
+        parts = f_ip, f_ip + f_exp, f_i
+        x_ip, x_ipe, x_i = self.G_dec(torch.cat(parts)).split([len(each) for each in parts])
         L_recon = reconstruction_loss(x_ipe, x_ip, sample.real, sample.neutral) if λ4 else 0.0
-        L_f_neu, L_f_exp = self._by_D(x_ip, x_ipe, sample.y) if λ1 or λ2 else (0.0, 0.0)
+        L_f_neu, L_f_exp = self._by_D(x_ip, x_ipe, x_i, sample.y) if λ1 or λ2 else (0.0, 0.0)
         L_id = self._identity(x_ip, x_ipe, sample.real) if λ3 else 0.0
         L_cos = cosine_loss(f_id, f_exp) if β1 else 0.0
-        L_turn = self._turned_alike(x_ip, sample.real) if λ_turn else 0.0
+        L_turn = self._turned_alike(x_ip, x_i, sample.real) if λ_turn else 0.0
         L_G_ = λ1 * L_f_neu + λ2 * L_f_exp + λ3 * L_id + λ4 * L_recon  # eq. 11, L'_G
         L_G = L_G_ + L_c + β1 * L_cos + β2 * L_confusion + λ_turn * L_turn  # eq. 12, and ours
         self.descend("G", L_G)
@@ -270,21 +274,29 @@ class IpdFer(Recipe):
             fake_neutral=L_f_neu, fake_expression=L_f_exp, identity=L_id, turn=L_turn,
         )  # fmt: skip
 
-    def _by_D(self, x_ip: Tensor, x_ipe: Tensor, y: Tensor) -> tuple[Tensor | float, ...]:
+    def _by_D(
+        self, x_ip: Tensor, x_ipe: Tensor, x_i: Tensor, y: Tensor
+    ) -> tuple[Tensor | float, ...]:
         """L^f_neu and L^f_exp, of which one whose weight is 0 is not computed."""
         λ1, λ2, *_ = self.options.lambdas()
         with fixed(self.plain("D")) as D, self.fabric.autocast():
-            on_ip, on_ipe = D(torch.cat([x_ip, x_ipe])).chunk(2)
+            on_ipe, on_ip, on_i = D(torch.cat([x_ipe, x_ip, x_i])).tensor_split(
+                [len(x_ipe), len(x_ipe) + len(x_ip)]
+            )
         L_f_neu = neutral_loss(on_ip, self.neutral) if λ1 else 0.0
+        if λ1 and len(x_i):
+            L_f_neu = L_f_neu + neutral_loss(on_i, self.neutral)
         return L_f_neu, synthesis_loss(on_ipe, y) if λ2 else 0.0
 
-    def _turned_alike(self, x_ip: Tensor, x: Tensor) -> Tensor:
-        """L_turn: the angles that E_pose, fixed here, finds in x_ip and in the real face."""
+    def _turned_alike(self, x_ip: Tensor, x_i: Tensor, x: Tensor) -> Tensor:
+        """L_turn: the angles that E_pose, fixed here, finds in x_ip and in the real face; in x_i
+        there are to be none."""
         with fixed(self.model.pose) as E_pose, self.fabric.autocast():
             with torch.no_grad():
                 *_, angles = E_pose(x)
-            *_, made = E_pose(x_ip)
-        return turn_loss(made, angles)
+            *_, made = E_pose(torch.cat([x_ip, x_i]))
+        turned, ahead = made.tensor_split([len(x_ip)])
+        return turn_loss(turned, angles) + turn_loss(ahead, torch.zeros_like(ahead))
 
     def _identity(self, x_ip: Tensor, x_ipe: Tensor, x: Tensor) -> Tensor:
         """L_id of some of the faces; 0 as long as it does not count."""
