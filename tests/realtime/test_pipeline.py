@@ -1,6 +1,5 @@
 """The whole pipeline on the recorded clip, with the shipped networks."""
 
-import gc
 import json
 import tracemalloc
 
@@ -17,6 +16,7 @@ from realtime.recognise import Recogniser
 from realtime.sources.frame import Frame
 from realtime.sources.open import open_source
 from tests.realtime.support.media import face_at
+from tests.realtime.support.memory import held_by_realtime
 from tests.realtime.support.paths import CLIP, ROOT
 from tests.realtime.support.sessions import fake_sessions
 
@@ -176,15 +176,6 @@ def test_what_was_opened_is_closed_where_the_rest_cannot_be(monkeypatch, fails, 
     with pytest.raises(error):
         open_pipeline("ipd_fer", **options)
     assert opened and all(session.closed for session in opened)
-
-
-def held_by_realtime() -> int:
-    """Bytes that the code of realtime allocated and holds: other threads of the tests, and modules
-    that are imported late, allocate as they like."""
-    gc.collect()
-    ours = tracemalloc.Filter(True, str(ROOT / "realtime" / "*"))
-    found = tracemalloc.take_snapshot().filter_traces([ours])
-    return sum(each.size for each in found.traces)
 
 
 @pytest.mark.parametrize("frames", [40, pytest.param(250, marks=pytest.mark.slow)])

@@ -6,6 +6,7 @@ import numpy as np
 from realtime.output.summary import KEPT, Summary
 from realtime.sources.frame import Frame
 from tests.realtime.support.media import make_face
+from tests.realtime.support.memory import held_by_realtime
 
 IMAGE = np.zeros((16, 16, 3), np.uint8)
 
@@ -41,11 +42,11 @@ def test_a_hundred_thousand_ids_take_no_more_memory_than_a_few():
         faces = [replace(face, track_id=track_id) for track_id in dict.fromkeys(ids)]
         summary.add(frame(index), faces)
         if index == 50:
-            early = tracemalloc.get_traced_memory()[0]
-    grown = tracemalloc.get_traced_memory()[0] - early
+            early = held_by_realtime()
+    grown = held_by_realtime() - early
     tracemalloc.stop()
 
-    assert len(summary._seen) <= KEPT and grown < 300_000
+    assert len(summary._seen) <= KEPT and grown < 100_000
     lines = summary.table(rows=3).splitlines()
     longest = [line.split()[:2] for line in lines[1:4]]
     assert longest == [["0", "1000"], ["1", "700"], ["200000", "100"]]
