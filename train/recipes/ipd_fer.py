@@ -33,6 +33,7 @@ from train.networks.mobilefacenet import FEATURE_DIM
 from train.options import BelowOne, Count, NotNegative, Positive, Share
 from train.recipes.described import Made, Method
 from train.recipes.ipd_fer_losses import (
+    ahead_loss,
     confusion_loss,
     cosine_loss,
     expression_loss,
@@ -48,6 +49,9 @@ from train.recipes.losses import labels, mixup, pose_error, used
 from train.recipes.recipe import Recipe, Update, fixed
 from train.recipes.schedules import ScheduleName
 from train.runs.initial import start_from
+
+LOOKS_AHEAD = 8.0
+"""Degrees of |yaw| below which a face looks ahead, for L_ahead."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +99,10 @@ class IpdFerOptions:
     first is no face that N could know, and without L_id it learns sooner."""
     pose_consistency: NotNegative = 0.0
     """Weight of L_turn, which the paper does not have: the pose branch sees the input's angles in
-    x_ip, and a head that looks ahead in x_i, which f_id alone makes of every fourth face. Without
-    it only neutral faces tell f_pose, and not f_exp, to turn the head, and nothing tells f_id not
-    to. L^f_neu counts for x_i then too."""
+    x_ip. Without it only neutral faces tell f_pose, and not f_exp, to turn the head."""
+    frontal_identity: NotNegative = 0.0
+    """Weight, in parts of λ4, of L_ahead, which the paper does not have: f_id alone makes the input
+    where that is neutral and looks ahead. Without it nothing says what f_id alone looks like."""
     hard_labels: bool = True
     """Learn the majority's class; without, the distribution of the votes."""
     dropout: BelowOne = 0.0
@@ -127,6 +132,10 @@ class IpdFerOptions:
         """Weight of L_turn; ID-FER has no f_pose to turn a head."""
         return self.pose * self.pose_consistency
 
+    def lambda_ahead(self) -> float:
+        """Weight of L_ahead."""
+        return self.frontal_identity * self.lambda4
+
 
 @dataclass
 class Sample:
@@ -140,6 +149,11 @@ class Sample:
     y: Tensor
     neutral: Tensor
     batch: Batch
+
+    def looks_ahead(self) -> Tensor:
+        """Neutral faces whose yaw is known and small, a sixth of FERPlus: bool (n,)."""
+        yaw = self.batch.pose[:, 0].abs()
+        return self.neutral & self.batch.pose_known & (yaw < LOOKS_AHEAD)
 
 
 class IpdFer(Recipe):
@@ -251,52 +265,47 @@ class IpdFer(Recipe):
         gradients here, which nobody applies). L_confusion has its β2 in L_G: the line prints
         L_G + β2 L_confusion, which would count it twice."""
         (λ1, λ2, λ3, λ4), (β1, β2) = self.options.lambdas(), self.options.betas()
-        λ_turn, f_id, C_p = self.options.lambda_turn(), sample.f_id, self.model.pose.classifier
+        λ_turn, λ_ahead = self.options.lambda_turn(), self.options.lambda_ahead()
+        f_id, C_p = sample.f_id, self.model.pose.classifier
         f_exp, on_y = self.expression.describe(sample.x)  # E_exp and C_exp
         L_c, f_ip = expression_loss(on_y, sample.y), f_id
         if self.options.pose:
             f_pose, L_pose, L_angles = self._see_pose(sample)  # E_pose and C_p
             L_c, f_ip = L_c + (L_pose + L_angles), f_id + f_pose  # eq. 7
         L_confusion = confusion_loss(C_p(f_exp)) if β2 else 0.0
-        f_i = f_id[::4] if λ_turn else f_id[:0]
-        parts = f_ip, f_ip + f_exp, f_i
+        ahead = sample.looks_ahead() if λ_ahead else torch.zeros_like(sample.neutral)
+        parts = f_ip, f_ip + f_exp, f_id[ahead]
         x_ip, x_ipe, x_i = self.G_dec(torch.cat(parts)).split([len(each) for each in parts])
         L_recon = reconstruction_loss(x_ipe, x_ip, sample.real, sample.neutral) if λ4 else 0.0
-        L_f_neu, L_f_exp = self._by_D(x_ip, x_ipe, x_i, sample.y) if λ1 or λ2 else (0.0, 0.0)
+        L_f_neu, L_f_exp = self._by_D(x_ip, x_ipe, sample.y) if λ1 or λ2 else (0.0, 0.0)
         L_id = self._identity(x_ip, x_ipe, sample.real) if λ3 else 0.0
         L_cos = cosine_loss(f_id, f_exp) if β1 else 0.0
-        L_turn = self._turned_alike(x_ip, x_i, sample.real) if λ_turn else 0.0
+        L_turn = self._turned_alike(x_ip, sample.real) if λ_turn else 0.0
+        L_ahead = ahead_loss(x_i, sample.real, ahead) if λ_ahead else 0.0
         L_G_ = λ1 * L_f_neu + λ2 * L_f_exp + λ3 * L_id + λ4 * L_recon  # eq. 11, L'_G
-        L_G = L_G_ + L_c + β1 * L_cos + β2 * L_confusion + λ_turn * L_turn  # eq. 12, and ours
-        self.descend("G", L_G)
+        L_G = L_G_ + L_c + β1 * L_cos + β2 * L_confusion  # eq. 12
+        self.descend("G", L_G + λ_turn * L_turn + λ_ahead * L_ahead)
         return used(
             confusion=L_confusion, reconstruction=L_recon,
             fake_neutral=L_f_neu, fake_expression=L_f_exp, identity=L_id, turn=L_turn,
+            ahead=L_ahead,
         )  # fmt: skip
 
-    def _by_D(
-        self, x_ip: Tensor, x_ipe: Tensor, x_i: Tensor, y: Tensor
-    ) -> tuple[Tensor | float, ...]:
+    def _by_D(self, x_ip: Tensor, x_ipe: Tensor, y: Tensor) -> tuple[Tensor | float, ...]:
         """L^f_neu and L^f_exp, of which one whose weight is 0 is not computed."""
         λ1, λ2, *_ = self.options.lambdas()
         with fixed(self.plain("D")) as D, self.fabric.autocast():
-            on_ipe, on_ip, on_i = D(torch.cat([x_ipe, x_ip, x_i])).tensor_split(
-                [len(x_ipe), len(x_ipe) + len(x_ip)]
-            )
+            on_ip, on_ipe = D(torch.cat([x_ip, x_ipe])).chunk(2)
         L_f_neu = neutral_loss(on_ip, self.neutral) if λ1 else 0.0
-        if λ1 and len(x_i):
-            L_f_neu = L_f_neu + neutral_loss(on_i, self.neutral)
         return L_f_neu, synthesis_loss(on_ipe, y) if λ2 else 0.0
 
-    def _turned_alike(self, x_ip: Tensor, x_i: Tensor, x: Tensor) -> Tensor:
-        """L_turn: the angles that E_pose, fixed here, finds in x_ip and in the real face; in x_i
-        there are to be none."""
+    def _turned_alike(self, x_ip: Tensor, x: Tensor) -> Tensor:
+        """L_turn: the angles that E_pose, fixed here, finds in x_ip and in the real face."""
         with fixed(self.model.pose) as E_pose, self.fabric.autocast():
             with torch.no_grad():
                 *_, angles = E_pose(x)
-            *_, made = E_pose(torch.cat([x_ip, x_i]))
-        turned, ahead = made.tensor_split([len(x_ip)])
-        return turn_loss(turned, angles) + turn_loss(ahead, torch.zeros_like(ahead))
+            *_, made = E_pose(x_ip)
+        return turn_loss(made, angles)
 
     def _identity(self, x_ip: Tensor, x_ipe: Tensor, x: Tensor) -> Tensor:
         """L_id of some of the faces; 0 as long as it does not count."""

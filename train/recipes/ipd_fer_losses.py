@@ -54,3 +54,9 @@ def neutral_loss(logits: Tensor, neutral: int) -> Tensor:
 def turn_loss(made: Tensor, angles: Tensor) -> Tensor:
     """L_turn, not of the paper: angles (n, 3) in degrees that E_pose finds in x_ip and in x."""
     return pose_error(made, angles, torch.ones_like(angles[:, 0]))
+
+
+def ahead_loss(x_i: Tensor, x: Tensor, ahead: Tensor) -> Tensor:
+    """L_ahead, not of the paper: x_i (faces that look ahead, channels, size, size) is made by f_id
+    alone of those of x that `ahead`, bool (n,), tells; weighed as neutral faces are in eq. 1."""
+    return (x_i - x[ahead]).abs().mean(dim=(1, 2, 3)).sum() / len(x)
