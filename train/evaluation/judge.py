@@ -43,13 +43,22 @@ BATCH = 32
 class Tally:
     """Counts of one title: by class, how many faces should show it and how many do; of how many
     faces the yaw is known that they should have, and in degrees the sums of its absolute values
-    and of the absolute errors."""
+    and of the absolute errors; the sums of the pixels and of their squares over the faces."""
 
     meant: np.ndarray
     shown: np.ndarray
     turned: int = 0
     yaw: float = 0.0
     yaw_error: float = 0.0
+    sums: np.ndarray | float = 0.0
+    squares: np.ndarray | float = 0.0
+
+    def spread(self) -> float:
+        """How far apart the faces are: the standard deviation of a pixel over the faces, mean of
+        the pixels, in 0…1. A generator that makes one face of everybody can please a judge."""
+        n = max(1, int(self.meant.sum()))
+        variance = self.squares / n - np.square(self.sums / n)
+        return float(np.sqrt(np.maximum(variance, 0.0)).mean())
 
     def scores(self, classes: list[str]) -> dict:
         """Fractions, and means in degrees; None where there is nothing to count."""
@@ -63,6 +72,7 @@ class Tally:
             "by_class": by_class,
             "yaw": self.yaw / self.turned if self.turned else None,
             "yaw_error": self.yaw_error / self.turned if self.turned else None,
+            "spread": self.spread(),
         }
 
 
@@ -83,6 +93,9 @@ class Verdict:
         meant = made.expression.numpy()
         tally.meant = tally.meant + np.bincount(meant, minlength=len(zeros))
         tally.shown = tally.shown + np.bincount(meant[label == meant], minlength=len(zeros))
+        pixels = made.pixels.double().numpy()
+        tally.sums = tally.sums + pixels.sum(axis=0)
+        tally.squares = tally.squares + np.square(pixels).sum(axis=0)
         if made.yaw is not None:
             wanted = made.yaw.numpy() if made.yaw.ndim == 1 else self._see(made.yaw)[1]
             tally.turned += len(yaw)
@@ -169,9 +182,9 @@ def taken(data: PreparedFaces, rows: np.ndarray) -> tuple[Tensor, Tensor]:
 
 
 def report(scores: dict) -> str:
-    """The scores as a table for people, in per cent and degrees."""
+    """The scores as a table for people, in per cent and degrees; spread: of pixels, in 0…1."""
     classes = list(next(iter(scores.values()))["by_class"])
-    lines = [f"{'':<14} {'faces':>6} {'as meant':>9} {'|yaw|':>6} {'off by':>7}   "
+    lines = [f"{'':<14} {'faces':>6} {'as meant':>9} {'|yaw|':>6} {'off by':>7} {'spread':>7}   "
              + " ".join(f"{name[:5]:>6}" for name in classes)]  # fmt: skip
     for title, score in scores.items():
         yaw, error = (
@@ -179,5 +192,6 @@ def report(scores: dict) -> str:
         )
         cells = " ".join(f"{percent(share):>6}" for share in score["by_class"].values())
         meant = percent(score["as_meant"])
-        lines.append(f"{title:<14} {score['faces']:>6} {meant:>9} {yaw:>6} {error:>7}   {cells}")
+        head = f"{title:<14} {score['faces']:>6} {meant:>9} {yaw:>6} {error:>7}"
+        lines.append(f"{head} {score['spread']:>7.3f}   {cells}")
     return "\n".join(lines)

@@ -43,14 +43,22 @@ def test_expressions_and_angles_are_counted():
     assert scores["made"] == {
         "faces": 3, "as_meant": pytest.approx(2 / 3), "by_class": {"dark": 1.0, "bright": 0.5},
         "yaw": pytest.approx((13 + 30 + 190) / 3), "yaw_error": pytest.approx((3 + 50 + 10) / 3),
+        "spread": pytest.approx(np.std([10, 20, 200]) / 255),
     }  # fmt: skip
     assert scores["input"] == {
         "faces": 2, "as_meant": 0.5, "by_class": {"dark": None, "bright": 0.5},
-        "yaw": None, "yaw_error": None,
+        "yaw": None, "yaw_error": None, "spread": pytest.approx(0.5),
     }  # fmt: skip
     lines = report(scores).splitlines()
-    assert lines[1].split() == ["made", "3", "66.7%", "77.7°", "21.0°", "100.0%", "50.0%"]
-    assert lines[2].split() == ["input", "2", "50.0%", "–", "–", "–", "50.0%"]
+    assert lines[1].split() == ["made", "3", "66.7%", "77.7°", "21.0°", "0.342", "100.0%", "50.0%"]
+    assert lines[2].split() == ["input", "2", "50.0%", "–", "–", "0.500", "–", "50.0%"]
+
+
+def test_one_face_for_everybody_has_no_spread():
+    verdict = Verdict(looks, ["dark", "bright"])
+    for label in (0, 1):
+        verdict.add(Made("made", faces_of(40, 40, 40), torch.full((3,), label)))
+    assert verdict.scores()["made"]["spread"] == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize("pose", [True, False])
