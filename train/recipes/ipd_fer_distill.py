@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from train.options import Share
 from train.recipes.distill import LearnsFromTeachers, TeacherOptions
-from train.recipes.ipd_fer import IpdFer, IpdFerOptions
+from train.recipes.ipd_fer import IpdFer
+from train.recipes.ipd_fer_options import IpdFerOptions
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ import train.evaluation.judge as judge
 from train.__main__ import main
 from train.data.prepared import read_prepared
 from train.evaluation.judge import Made, Verdict, report, taken
-from train.recipes.ipd_fer import IpdFer, IpdFerOptions
+from train.recipes.ipd_fer import IpdFer
+from train.recipes.ipd_fer_options import IpdFerOptions
 from train.recipes.joint_pose_expression import JointPoseExpression, JointPoseExpressionOptions
 from train.recipes.tdgan import Tdgan, TdganOptions
 

@@ -13,7 +13,8 @@ from train.data.prepared import read_prepared
 from train.errors import UserError
 from train.evaluation.likeness import SAME, STRANGERS, Likeness, report, same_person
 from train.recipes.described import Made
-from train.recipes.ipd_fer import IpdFer, IpdFerOptions
+from train.recipes.ipd_fer import IpdFer
+from train.recipes.ipd_fer_options import IpdFerOptions
 
 pytestmark = pytest.mark.usefixtures("stand_in_identity")
 

@@ -16,7 +16,8 @@ from train.data.examples import examples
 from train.errors import UserError
 from train.export.face import export_run
 from train.fit import Fit, fit, make_fabric
-from train.recipes.ipd_fer import IpdFer, IpdFerOptions
+from train.recipes.ipd_fer import IpdFer
+from train.recipes.ipd_fer_options import IpdFerOptions
 from train.recipes.schedules import make_schedule
 from train.runs.checkpoint import load_state
 from train.runs.load import load_model
