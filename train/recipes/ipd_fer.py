@@ -190,7 +190,7 @@ class IpdFer(Recipe):
             f_pose, L_pose, L_angles = self._see_pose(sample)  # E_pose and C_p
             L_c, f_ip = L_c + (L_pose + L_angles), f_id + f_pose  # eq. 7
         L_confusion = confusion_loss(C_p(f_exp)) if β2 else 0.0
-        ahead = sample.looks_ahead() if λ_ahead else torch.zeros_like(sample.neutral)
+        ahead = sample.looks_ahead() & (λ_ahead > 0)
         parts = f_ip, f_ip + f_exp, f_id[ahead]
         x_ip, x_ipe, x_i = self.G_dec(torch.cat(parts)).split([len(each) for each in parts])
         L_recon = reconstruction_loss(x_ipe, x_ip, sample.real, sample.neutral) if λ4 else 0.0

@@ -18,9 +18,12 @@ def reconstruction_loss(x_ipe: Tensor, x_ip: Tensor, x: Tensor, neutral: Tensor)
 
     ‖·‖₁ is the mean over the pixels, as the weight of 10 in eq. 11 suggests.
     """
-    expressive = (x_ipe - x).abs().mean(dim=(1, 2, 3))
-    still = (x_ip - x).abs().mean(dim=(1, 2, 3))
-    return expressive.mean() + (neutral * still).mean()
+    return _distance(x_ipe, x).mean() + (neutral * _distance(x_ip, x)).mean()
+
+
+def _distance(made: Tensor, x: Tensor) -> Tensor:
+    """‖made − x‖₁ of each face (n, channels, size, size), as the mean over its pixels: (n,)."""
+    return (made - x).abs().mean(dim=(1, 2, 3))
 
 
 def identity_loss(n_ipe: Tensor, n_ip: Tensor, n_x: Tensor) -> Tensor:
@@ -59,4 +62,4 @@ def turn_loss(made: Tensor, angles: Tensor) -> Tensor:
 def ahead_loss(x_i: Tensor, x: Tensor, ahead: Tensor) -> Tensor:
     """L_ahead, not of the paper: x_i (faces that look ahead, channels, size, size) is made by f_id
     alone of those of x that `ahead`, bool (n,), tells; weighed as neutral faces are in eq. 1."""
-    return (x_i - x[ahead]).abs().mean(dim=(1, 2, 3)).sum() / len(x)
+    return _distance(x_i, x[ahead]).sum() / len(x)

@@ -338,9 +338,7 @@ def test_the_faces_of_the_picture_are_fixed_and_varied(data):
     assert len(examples(data, rows[:3])) == 3
 
 
-def test_l_ahead_counts_for_neutral_faces_that_look_ahead_and_moves_the_decoder_alone(
-    data, tiny_data
-):
+def test_l_ahead_counts_for_neutral_faces_that_look_ahead(data, tiny_data):
     recipe = make_recipe(data, tiny_data, frontal_identity=0.5)
     sample, asked = one_sample(recipe, data), recipe.options
     n = len(sample.x)
